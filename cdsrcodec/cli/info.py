@@ -1,0 +1,47 @@
+"""cdsrcodec info: what a .cdsr file says about itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import cdsrcodec
+from cdsrcodec.cli import options
+
+if TYPE_CHECKING:
+    from cdsrcodec import StreamInfo
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=options.FILE)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@options.debug_option
+def info(file: Path, as_json: bool) -> None:
+    """Show what FILE (.cdsr) says about itself, without decoding it."""
+    stream = cdsrcodec.info_file(file)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(stream), indent=2))
+        return
+    for name, value in _rows(stream):
+        click.echo(f"{name:<12}{value}")
+
+
+def _rows(stream: StreamInfo) -> list[tuple[str, str]]:
+    chunks = [
+        ("chunk", f"{c.kind}, {c.data_bytes} bytes{', critical' if c.critical else ''}")
+        for c in stream.chunks
+    ]
+    return [
+        ("format", f"version {stream.version}"),
+        ("codec", f"{stream.codec} (model {stream.model_id}, entropy tag {stream.entropy_tag})"),
+        ("quality", f"{stream.quality:g}"),
+        ("size", f"{stream.width_px}x{stream.height_px} px"),
+        ("file", f"{stream.stream_bytes} bytes, {stream.bpp:.3f} bpp"),
+        ("header", f"{stream.header_bytes} bytes"),
+        ("payload", f"{stream.payload_bytes} bytes"),
+        *chunks,
+    ]

@@ -1,0 +1,32 @@
+"""cdsrcodec verify: whether .cdsr files are whole and decode to what was encoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import cdsrcodec
+from cdsrcodec.cli import failures, options
+from cdsrcodec.errors import CdsrError
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=options.FILE)
+@options.debug_option
+@click.pass_context
+def verify(ctx: click.Context, files: tuple[Path, ...]) -> None:
+    """Check each FILE (.cdsr): its bytes and the symbols that they decode to.
+
+    All are checked; the exit code is that of the first error.
+    """
+    exit_code = 0
+    for file in files:
+        try:
+            cdsrcodec.verify_file(file)
+        except CdsrError as error:
+            failures.report(error, str(error))
+            exit_code = exit_code or error.exit_code
+        else:
+            click.echo(f"{file}: ok")
+    ctx.exit(exit_code)

@@ -1,0 +1,14 @@
+"""The codec in memory: pixels to stream, stream to latent, latent to pixels.
+
+    encode: x --g_a, gain--> y --h_a--> z --walk--> symbols --ANS--> stream
+    decode: stream --ANS, walk--> y_hat --g_s or upscaler--> pixels
+
+Transforms run on the device, in float. Everything that decides which symbols
+are read runs in integers on the CPU (models.integer_prior), whatever the device.
+"""
+
+from cdsrcodec.codec.decoding import decode_pixels, decode_symbols
+from cdsrcodec.codec.encoding import encode_pixels
+from cdsrcodec.codec.loading import resolve_device
+
+__all__ = ["decode_pixels", "decode_symbols", "encode_pixels", "resolve_device"]

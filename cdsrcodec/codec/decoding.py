@@ -1,0 +1,127 @@
+"""Stream to symbols, exactly; symbols to a picture of native or 4x size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cdsrcodec.codec.loading import decoder_network, entropy_model, upscaler_network
+from cdsrcodec.codec.tiles import CORE_1X, CORE_4X, HALO
+from cdsrcodec.container import QUALITY_STEPS, Header, read_stream
+from cdsrcodec.entropy import SymbolReader, symbol_crc
+from cdsrcodec.errors import DesyncError
+from cdsrcodec.layers.tiling import Span, run_tiled
+from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_STRIDE
+from cdsrcodec.models.context_prior import STEPS
+from cdsrcodec.models.integer_prior import LatentWalk, hyper_size
+from cdsrcodec.models.registry import codec_of_stream
+from cdsrcodec.sr.latent import UPSCALE
+from cdsrcodec.sr.registry import upscaler_for
+
+CRC_MESSAGE = (
+    "the bytes are intact but decode to other symbols than were encoded. "
+    "hint: please report this with the file"
+)
+
+
+class Symbols(NamedTuple):
+    """The integers of a stream and the latent that they stand for."""
+
+    header: Header
+    runs: list[NDArray[np.int32]]  # z, then the four steps of y, in coding order
+    y_hat_gained: Tensor  # (1, 224, h, w) float32 on the CPU, gain still in
+
+
+def decode_symbols(data: bytes) -> Symbols:
+    """The exact part of decoding, on the CPU.
+
+    Raises:
+        FormatError, LimitError: not a stream that this reader takes.
+        ModelError: it needs other weights.
+        DesyncError: the symbols are not those that were encoded.
+    """
+    stream = read_stream(data)
+    header = stream.header
+    model = entropy_model(codec_of_stream(header.model_id, header.entropy_tag))
+    height = -(-header.height_px // LATENT_STRIDE)
+    width = -(-header.width_px // LATENT_STRIDE)
+    size = hyper_size(height, width)
+    reader = SymbolReader(stream.payload)
+    runs = [reader.read(model.hyper_indexes(*size), model.hyper)]
+    z_symbols = torch.from_numpy(runs[0].reshape(1, HYPER_CHANNELS, *size))
+    with torch.inference_mode():
+        walk = LatentWalk(model.prior, z_symbols, height, width)
+        for step in range(STEPS):
+            prediction = walk.predict(step)
+            runs.append(reader.read(prediction.indexes.numpy(), model.gaussian))
+            walk.fill(step, prediction, torch.from_numpy(runs[-1]))
+        reader.finish()
+        if symbol_crc(runs) != header.symbol_crc:
+            raise DesyncError(CRC_MESSAGE)
+        return Symbols(header, runs, walk.y_hat_gained())
+
+
+def decode_pixels(
+    data: bytes, *, sr: int, upscaler: str, device: torch.device
+) -> NDArray[np.uint8]:
+    """Decode a stream to a picture.
+
+    Args:
+        data: the stream.
+        sr: 1 for native size, 4 for four times that each way.
+        upscaler: which 4x decoder; not used for sr = 1.
+        device: where the networks run.
+
+    Returns:
+        (sr H, sr W, 3) uint8 RGB.
+
+    Raises:
+        ValueError: sr is neither 1 nor 4.
+        ModelError: the upscaler does not read this codec's files.
+        CdsrError: as decode_symbols.
+    """
+    if sr not in (1, UPSCALE):
+        raise ValueError(f"sr must be 1 or {UPSCALE}, not {sr}")
+    header = read_stream(data).header
+    entry = codec_of_stream(header.model_id, header.entropy_tag)
+    decoder = decoder_network(entry, device)
+    network: Callable[[Tensor, Tensor], Tensor] = decoder
+    if sr == UPSCALE:
+        network = upscaler_network(upscaler_for(upscaler, entry.name), device)
+    y_hat_gained = decode_symbols(data).y_hat_gained
+    level = torch.tensor([header.quality_code / QUALITY_STEPS], device=device)
+    with torch.inference_mode():
+        inverse_gain = decoder.inverse_gain(entropy_model(entry).log_gain.to(device), level)
+        return _paint(
+            lambda tile: network(tile.to(device) * inverse_gain, level),
+            y_hat_gained,
+            (header.height_px * sr, header.width_px * sr),
+            scale=LATENT_STRIDE * sr,
+            core=CORE_1X if sr == 1 else CORE_4X,
+        )
+
+
+def _paint(
+    network: Callable[[Tensor], Tensor],
+    latent: Tensor,
+    size_px: tuple[int, int],
+    *,
+    scale: int,
+    core: int,
+) -> NDArray[np.uint8]:
+    """Run network over latent in tiles into a (height, width, 3) uint8 picture."""
+    pixels = np.empty((*size_px, 3), np.uint8)
+
+    def store(tile: Tensor, rows: Span, columns: Span) -> None:
+        target = pixels[slice(*rows), slice(*columns)]
+        rounded = tile[0].mul(255).round_().clamp_(0, 255).to(torch.uint8)
+        # Padding of the last row and column ends outside the picture.
+        target[:] = rounded.permute(1, 2, 0).cpu().numpy()[: target.shape[0], : target.shape[1]]
+
+    run_tiled(network, latent, store, grain=1, scale=scale, core=core, halo=HALO)
+    return pixels

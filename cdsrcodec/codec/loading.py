@@ -1,0 +1,114 @@
+"""Loads the networks of the registry, once per process and device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cdsrcodec.entropy import TableSet
+from cdsrcodec.errors import DeviceError
+from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LEVELS, Decoder, Encoder, SynthesisTransform
+from cdsrcodec.models.integer_prior import IntegerPrior
+from cdsrcodec.models.registry import CodecEntry
+from cdsrcodec.sr.latent import LatentUpscaler
+from cdsrcodec.sr.registry import UpscalerEntry
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class EntropyModel:
+    """What every reader of a codec's streams must have, exactly as it was released."""
+
+    prior: IntegerPrior
+    gaussian: TableSet
+    hyper: TableSet
+    log_gain: Tensor  # (8, 224) float32
+
+    def hyper_indexes(self, height: int, width: int) -> NDArray[np.int64]:
+        """Table of each z symbol of a (height, width) hyper-latent, flat: its channel."""
+        return np.repeat(np.arange(HYPER_CHANNELS), height * width)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device for "auto", "cpu" or "cuda".
+
+    Raises:
+        DeviceError: another name, or "cuda" where there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise DeviceError(f"there is no device {name!r}. hint: use auto, cpu or cuda")
+    if name == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if name == "cuda":
+        raise DeviceError("no CUDA device is available. hint: use --device auto or cpu")
+    return torch.device("cpu")
+
+
+@cache
+def entropy_model(entry: CodecEntry) -> EntropyModel:
+    """The exact part of a codec."""
+    tensors = load_file(entry.entropy_file)
+    gaussian, hyper = _tables(tensors, "gaussian"), _tables(tensors, "z")
+    prior = IntegerPrior(tensors, table_count=len(gaussian))
+    return EntropyModel(prior, gaussian, hyper, tensors["quality.log_gain"])
+
+
+def _tables(tensors: dict[str, Tensor], prefix: str) -> TableSet:
+    counts, lengths, lows = (
+        tensors[f"{prefix}.{name}"].numpy() for name in ("counts", "lengths", "lows")
+    )
+    return TableSet(counts, lengths, lows)
+
+
+@cache
+def encoder_network(entry: CodecEntry, device: torch.device) -> Encoder:
+    """g_a and h_a, ready to run."""
+    with torch.device("meta"):
+        network = Encoder()
+    return _fill(network, entry.encoder_file, device)
+
+
+@cache
+def decoder_network(entry: CodecEntry, device: torch.device) -> Decoder:
+    """g_s, ready to run."""
+    with torch.device("meta"):
+        network = Decoder()
+    return _fill(network, entry.decoder_file, device)
+
+
+@cache
+def upscaler_network(entry: UpscalerEntry, device: torch.device) -> LatentUpscaler:
+    """A 4x decoder, ready to run."""
+    with safe_open(entry.file, "pt") as file:
+        blocks = int(file.metadata()["blocks"])
+    with torch.device("meta"):
+        network = LatentUpscaler(
+            SynthesisTransform(), scale16=224, scale8=128, levels=LEVELS, blocks=blocks
+        )
+    return _fill(network, entry.file, device)
+
+
+def _fill(network: Network, path: Path, device: torch.device) -> Network:
+    """Give a network of the meta device its stored weights, as float32.
+
+    Starting from the meta device saves the random initialisation, which takes
+    longer than reading the weights.
+    """
+    state = {
+        name.removeprefix("quality."): tensor.to(device, torch.float32)
+        for name, tensor in load_file(path).items()
+    }
+    network.load_state_dict(state, assign=True)
+    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)

@@ -1,0 +1,23 @@
+"""The bytes of a .cdsr file: header, chunks and payload, checked and bounded.
+
+Standard library only, so that listing a file imports neither numpy nor torch.
+What the payload means is the business of `codec`. Specification: docs/format.md.
+"""
+
+from __future__ import annotations
+
+from cdsrcodec.container.header import FORMAT_VERSION, QUALITY_STEPS, Header, quality_code_of
+from cdsrcodec.container.limits import Limits
+from cdsrcodec.container.stream import Chunk, Stream, read_stream, write_stream
+
+__all__ = [
+    "FORMAT_VERSION",
+    "QUALITY_STEPS",
+    "Chunk",
+    "Header",
+    "Limits",
+    "Stream",
+    "quality_code_of",
+    "read_stream",
+    "write_stream",
+]

@@ -1,0 +1,1 @@
+"""Pixels <-> picture files, with Pillow and numpy."""

@@ -1,0 +1,170 @@
+"""Files that appear whole or not at all, and pictures in the format of their extension."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from cdsrcodec.errors import (
+    CdsrError,
+    FileAccessError,
+    InputImageError,
+    LimitError,
+    OutputExistsError,
+)
+
+# Formats that keep an RGB picture, and how: exactly, or near the best they can.
+# Palette, vector and icon formats, which Pillow would write too, do not.
+_FORMATS = {
+    ".avif": "AVIF", ".bmp": "BMP", ".jp2": "JPEG2000", ".jpeg": "JPEG", ".jpg": "JPEG",
+    ".png": "PNG", ".ppm": "PPM", ".qoi": "QOI", ".tga": "TGA", ".tif": "TIFF",
+    ".tiff": "TIFF", ".webp": "WEBP",
+}  # fmt: skip
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "AVIF": {"quality": 90, "subsampling": "4:4:4"},
+    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+    "TIFF": {"compression": "tiff_deflate"},
+    "WEBP": {"lossless": True},
+}
+# That of AVIF is what libavif agrees to read; it writes larger ones.
+_MAX_SIDE_PX = {"AVIF": 32_768, "JPEG": 65_500, "TGA": 65_535, "WEBP": 16_383}
+
+
+def check_output(target: Path, source: Path | None, *, overwrite: bool) -> None:
+    """Refuse an output that could not or should not be written, before any work is done.
+
+    Args:
+        target: the file to be written. A symbolic link stands for the file it points to.
+        source: the input file, which is never overwritten; None without one.
+        overwrite: an existing file may be replaced.
+
+    Raises:
+        FileAccessError: a directory, a device, a pipe, or in a folder that does not exist.
+        OutputExistsError: the input itself, or it exists and overwrite is False.
+    """
+    with _access_errors(target):
+        if target.is_dir():
+            raise FileAccessError(f"{target}: a directory. hint: name a file in it")
+        if target.exists():
+            if source is not None and source.exists() and target.samefile(source):
+                raise OutputExistsError(
+                    f"{target}: the output is the input itself. hint: name another file"
+                )
+            if not target.is_file():
+                raise FileAccessError(f"{target}: not a regular file. hint: name another file")
+            if not overwrite:
+                raise OutputExistsError(f"{target}: exists already. hint: -f replaces it")
+        folder = _follow_links(target).parent
+        if not folder.is_dir():
+            raise FileAccessError(f"{target}: no folder {folder}. hint: create it first")
+
+
+def output_format(path: Path) -> str:
+    """Pillow's name of the format that the extension of `path` stands for.
+
+    Raises:
+        InputImageError: no such extension, or this Pillow was built without its encoder.
+    """
+    Image.init()
+    writable = [suffix for suffix, name in _FORMATS.items() if name in Image.SAVE]
+    suffix = path.suffix.lower()
+    if suffix not in writable:
+        raise InputImageError(
+            f"{path}: no picture format for the extension '{path.suffix}'. "
+            f"hint: one of {' '.join(writable)}"
+        )
+    return _FORMATS[suffix]
+
+
+def check_size(target: Path, width_px: int, height_px: int) -> None:
+    """Refuse a picture size that the format of `target` cannot hold.
+
+    Raises:
+        LimitError: a side is too long.
+        InputImageError: no format for this extension.
+    """
+    name = output_format(target)
+    max_side_px = _MAX_SIDE_PX.get(name)
+    if max_side_px is not None and max(width_px, height_px) > max_side_px:
+        raise LimitError(
+            f"{target}: {width_px}x{height_px} px, but {name} holds at most "
+            f"{max_side_px} px a side. hint: write a .png"
+        )
+
+
+def write_image(image: Image.Image, target: Path) -> None:
+    """Write a picture in the format of the extension of `target`, atomically.
+
+    PNG, WebP, TIFF, JPEG 2000, QOI, BMP, PPM and TGA are lossless; JPEG has
+    quality 95 and AVIF 90, both without chroma subsampling.
+
+    Args:
+        image: mode RGB, any size that the format can hold.
+        target: written as `write_bytes` does, an existing file is replaced.
+
+    Raises:
+        InputImageError: no format for this extension.
+        LimitError: a side is too long for the format.
+        FileAccessError: the encoder gives up, or the file cannot be written.
+    """
+    check_size(target, image.width, image.height)
+    name = output_format(target)
+    encoded = io.BytesIO()
+    try:
+        image.save(encoded, name, **_SAVE_OPTIONS.get(name, {}))
+    except (OSError, ValueError) as error:
+        raise FileAccessError(
+            f"{target}: the {name} encoder failed: {error}. hint: write a .png"
+        ) from error
+    write_bytes(encoded.getbuffer(), target)
+
+
+def write_bytes(data: bytes | memoryview, target: Path) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    The bytes go to a temporary file in the same folder, to the disk, and are
+    renamed into place. Until then an existing file stays as it is, and whatever
+    fails or interrupts leaves nothing behind. The permissions are those of the
+    file that is replaced, otherwise those that any new file gets.
+
+    Raises:
+        FileAccessError: no permission, no space, no such folder.
+    """
+    with _access_errors(target):
+        final = _follow_links(target)
+        temporary = final.with_name(f".cdsr-{secrets.token_hex(8)}.part")
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if final.exists():
+                shutil.copymode(final, temporary)
+            temporary.replace(final)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _follow_links(path: Path) -> Path:
+    """The file that `path` is or points to: replacing must not replace the link."""
+    return Path(os.path.realpath(path))  # unlike resolve(), never raises on a loop of links
+
+
+@contextmanager
+def _access_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors about `path` into FileAccessError."""
+    try:
+        yield
+    except CdsrError:
+        raise
+    except OSError as error:
+        raise FileAccessError(f"{path}: cannot be written: {error.strerror}") from error

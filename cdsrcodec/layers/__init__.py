@@ -1,0 +1,1 @@
+"""Torch blocks and exact integer convolutions that the networks share."""

@@ -1,0 +1,1 @@
+"""Codec networks: transforms, entropy models (float and integer), registry."""

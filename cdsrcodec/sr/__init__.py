@@ -1,0 +1,1 @@
+"""4x decoders: from the quantised latent to the large picture."""

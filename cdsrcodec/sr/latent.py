@@ -1,0 +1,68 @@
+"""`latent`: the 4x decoder that starts from the quantised latent."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cdsrcodec.layers.blocks import at_level, conv3x3, residual_blocks
+
+UPSCALE = 4
+WIDTH = 64
+
+
+class LatentUpscaler(nn.Module):
+    """Synthesise a 4x picture straight from the quantised latent.
+
+        y_hat --synthesis--> features at H/4 --pixel shuffle--> features at H
+                    |                                              | trunk
+                    +--> small RGB --bicubic--> base --(+)<-- pixel shuffle --> x_sr
+
+    `synthesis` starts as a copy of the codec's g_s and is trained on, so it is
+    not g_s any more: the small RGB is a base that the trunk corrects, it is
+    neither rounded nor the picture that native decoding gives.
+
+    Shapes:
+        y_hat: (B, M, h, w) float, dequantised (means added back, gain undone).
+        level: (B,) real quality level 0..7.
+        returns: x_sr (B, 3, 64 h, 64 w) RGB, nominally [0, 1]; the caller clamps.
+
+    Args:
+        synthesis: a g_s with `features4` and `to_pixels`.
+        scale16: channels of the first table that conditions `synthesis`.
+        scale8: channels of the second one.
+        levels: rows of the quality tables.
+        blocks: residual blocks of the trunk, at native size.
+
+    Source: trunk after EDSR (Lim et al. 2017, arXiv:1707.02921), sub-pixel
+    convolution (Shi et al. 2016, arXiv:1609.05158). Differs: the input is a
+    latent, one network serves all qualities, and one pixel shuffle makes the 4x
+    where EDSR has two stages of 2x, which cost twelve times as much here.
+    """
+
+    def __init__(
+        self, synthesis: nn.Module, *, scale16: int, scale8: int, levels: int, blocks: int
+    ) -> None:
+        super().__init__()
+        self.synthesis = synthesis
+        self.scale16 = nn.Parameter(torch.ones(levels, scale16))
+        self.scale8 = nn.Parameter(torch.ones(levels, scale8))
+        self.expand = conv3x3(WIDTH, WIDTH * 16)
+        self.trunk_scale = nn.Parameter(torch.ones(levels, WIDTH))
+        self.trunk = residual_blocks(WIDTH, blocks)
+        self.tail = conv3x3(WIDTH, 3 * UPSCALE**2)
+        # Begin as the bicubic enlargement: every step from there is an improvement.
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)
+
+    def forward(self, y_hat: Tensor, level: Tensor) -> Tensor:
+        """Synthesise x_sr."""
+        features4 = self.synthesis.features4(
+            y_hat, at_level(self.scale16, level), at_level(self.scale8, level)
+        )
+        small = self.synthesis.to_pixels(features4)
+        base = F.interpolate(small, scale_factor=UPSCALE, mode="bicubic", align_corners=False)
+        h = F.pixel_shuffle(self.expand(features4), 4) * at_level(self.trunk_scale, level)
+        correction = F.pixel_shuffle(self.tail(h + self.trunk(h)), UPSCALE)
+        return base + correction

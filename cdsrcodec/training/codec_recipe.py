@@ -1,0 +1,202 @@
+"""Recipe of the `cdsr1` codec: rate + lambda * distortion at all qualities at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from compressai.entropy_models import EntropyBottleneck
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cdsrcodec.models.cdsr1 import (
+    HYPER_CHANNELS,
+    LEVELS,
+    LMBDAS,
+    AnalysisTransform,
+    HyperAnalysis,
+    QualityTables,
+    SynthesisTransform,
+    lmbda_at,
+)
+from cdsrcodec.layers.blocks import at_level, freeze
+from cdsrcodec.models.context_prior import (
+    ContextPrior,
+    HyperSynthesis,
+    crop_like,
+    gaussian_bits,
+    round_straight_through,
+)
+from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+
+
+class TrainableCdsr1(nn.Module):
+    """The whole float network of `cdsr1`, keyed as the warm start's tensors.
+
+    The factorised prior of z is CompressAI's EntropyBottleneck (Balle et al.
+    2018, arXiv:1802.01436, appendix 6.1).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.g_a = AnalysisTransform()
+        self.g_s = SynthesisTransform()
+        self.h_a = HyperAnalysis()
+        self.h_s = HyperSynthesis()
+        self.prior = ContextPrior()
+        self.quality = QualityTables()
+        self.entropy_bottleneck = EntropyBottleneck(HYPER_CHANNELS)
+
+    def analyse(self, x: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """(gained latent, z) of x (B, 3, H, W) at levels (B,)."""
+        y = self.g_a(x, at_level(self.quality.g_a_scale8, level))
+        y_gained = y * self.quality.gain(level)
+        return y_gained, self.h_a(y_gained)
+
+    def synthesise(self, y_hat_gained: Tensor, level: Tensor) -> Tensor:
+        """x_hat of a rounded gained latent."""
+        y_hat = y_hat_gained * self.quality.inverse_gain(level)
+        scale16 = at_level(self.quality.g_s_scale16, level)
+        x_hat: Tensor = self.g_s(y_hat, scale16, at_level(self.quality.g_s_scale8, level))
+        return x_hat
+
+    def quantise_z(self, z: Tensor) -> Tensor:
+        """Rounded about the medians of the factorised prior, straight through."""
+        medians = self.entropy_bottleneck.quantiles[:, :, 1].detach()[None, :, :, None]
+        return round_straight_through(z - medians) + medians
+
+    def forward(self, x: Tensor, level: Tensor, *, noise: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruction and estimated bits per picture.
+
+        Args:
+            x: (B, 3, H, W) in [0, 1], sides divisible by 64.
+            level: (B,) real levels 0..7.
+            noise: rate of additive uniform noise (training) or of the integers.
+
+        Returns:
+            x_hat (B, 3, H, W), bits of y (B,), bits of z (B,).
+        """
+        y_gained, z = self.analyse(x, level)
+        z_hat = self.quantise_z(z)
+        _, z_likelihoods = self.entropy_bottleneck(z.float(), training=noise)
+        features = crop_like(self.h_s(z_hat), y_gained)
+        out = self.prior(features, y_gained)
+        rated = y_gained if noise else out.y_hat_gained
+        residual = rated - out.means
+        if noise:
+            residual = residual + torch.rand_like(residual) - 0.5
+        y_bits = gaussian_bits(residual, out.scales).sum((1, 2, 3))
+        z_bits = -z_likelihoods.log2().sum((1, 2, 3))
+        return self.synthesise(out.y_hat_gained, level), y_bits, z_bits
+
+
+def load_float_weights(module: nn.Module, path: Path) -> None:
+    """Load a float checkpoint (safetensors, fp16 or fp32) that has the module's keys.
+
+    CompressAI's bottleneck also keeps buffers of its own tables; a checkpoint need
+    not have these.
+    """
+    state = {name: tensor.float() for name, tensor in load_file(path).items()}
+    missing, unexpected = module.load_state_dict(state, strict=False)
+    buffers = {name for name, _ in module.named_buffers()}
+    if unexpected or set(missing) - buffers:
+        absent = sorted(set(missing) - buffers) or unexpected
+        raise ValueError(f"{path}: not a checkpoint of this network ({absent[0]})")
+
+
+@dataclass(frozen=True)
+class CodecRecipeConfig:
+    """Settings of the codec recipe.
+
+    Attributes:
+        data: folder of training images.
+        patch_px: side of a patch, divisible by 64.
+        batch: patches per step and process.
+        factors: each patch is of a picture reduced by one of these; repeat one to
+            draw it more often.
+        high_rate_bias: levels are 7 * u ** bias for u uniform; below 1 favours the
+            high rates.
+        train: "all", or "decoder" for g_s on frozen latents (the freeze order).
+        start: float weights to start from, None for the initialisation.
+        seed: of patches and noise.
+    """
+
+    data: Path
+    patch_px: int = 192
+    batch: int = 8
+    factors: tuple[int, ...] = (1, 1, 2)
+    high_rate_bias: float = 1.0
+    train: str = "all"
+    start: Path | None = None
+    seed: int = 0
+
+
+class RateDistortionObjective(nn.Module):
+    """Network plus loss, so that DistributedDataParallel sees one forward."""
+
+    def __init__(self, network: TrainableCdsr1, *, train_rate: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.train_rate = train_rate
+
+    def forward(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean over the batch of (lambda * 255^2 * MSE + bpp) * (lambda / 0.013)^-1/2.
+
+        The last factor makes the eight rates weigh alike: without it the loss of
+        quality 8 is seven times that of quality 1.
+        """
+        x, level = batch
+        x_hat, y_bits, z_bits = self.network(x, level, noise=self.train_rate)
+        bpp = (y_bits + z_bits) / (x.shape[-1] * x.shape[-2])
+        mse = (x_hat.float() - x).square().mean((1, 2, 3))
+        lmbda = lmbda_at(level)
+        weight = (lmbda / LMBDAS[3]) ** -0.5
+        rate = bpp if self.train_rate else bpp.detach()
+        loss = (weight * (lmbda * 255**2 * mse + rate)).mean()
+        if self.train_rate:
+            # Moves the medians and tails of the factorised prior, nothing else.
+            loss = loss + 1e-3 * self.network.entropy_bottleneck.loss()
+        psnr_db = -10 * mse.detach().log10().mean()
+        metrics = {"bpp": bpp.detach().mean(), "psnr_rgb_db": psnr_db}
+        return loss, metrics
+
+
+class CodecRecipe:
+    """Recipe (see `loop.Recipe`) of the codec."""
+
+    def __init__(self, config: CodecRecipeConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        torch.manual_seed(config.seed)
+        self.network = TrainableCdsr1()
+        if config.start is not None:
+            load_float_weights(self.network, config.start)
+        everything = config.train == "all"
+        if not everything:
+            freeze(self.network.parameters())
+            decoder = [*self.network.g_s.parameters(), self.network.quality.g_s_scale16]
+            decoder += [self.network.quality.g_s_scale8, self.network.quality.log_gain_correction]
+            for parameter in decoder:
+                parameter.requires_grad_(True)
+        self.module = RateDistortionObjective(self.network, train_rate=everything)
+        self.module.to(memory_format=torch.channels_last)
+        smallest = config.patch_px * min(config.factors)
+        self.images = ImageFolder(config.data, min_side_px=smallest)
+
+    def set_progress(self, progress: float) -> None:
+        """The recipe does not change over a run."""
+
+    def batch(self, step: int, rank: int) -> Any:
+        """(x (B, 3, P, P) float in [0, 1], levels (B,))."""
+        c = self.config
+        rng = batch_rng(c.seed, step, rank)
+        patches = patch_batch(
+            self.images, rng, count=c.batch, side_px=c.patch_px, factors=c.factors
+        )
+        x = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2).float() / 255
+        # One draw per slice of 0..1: every batch has low and high rates.
+        u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
+        level = torch.from_numpy((LEVELS - 1) * u**c.high_rate_bias).float().to(self.device)
+        return x, level

@@ -1,0 +1,251 @@
+"""The training loop that both recipes share.
+
+Schedule, gradient hygiene, averaging of weights, checkpoints, log, and several
+processes. A recipe supplies a module whose forward returns the loss of a batch.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from cdsrcodec.errors import TrainingError
+from cdsrcodec.training.distributed import Group
+
+CHECKPOINT_NAME = "checkpoint.pt"
+LOG_NAME = "log.csv"
+
+
+class Recipe(Protocol):
+    """What the loop needs of a recipe."""
+
+    module: nn.Module
+    """forward(batch) -> (loss, metrics); its trainable parameters are trained."""
+
+    def batch(self, step: int, rank: int) -> Any:
+        """The batch of this step on this rank; depends on nothing else."""
+
+    def set_progress(self, progress: float) -> None:
+        """Told before each step how much of the budget is spent, 0..1."""
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Settings of one run. Either `minutes` or `steps` is the budget.
+
+    Attributes:
+        output: folder of the checkpoint and the log.
+        minutes: wall-clock budget over all resumptions; the learning rate
+            reaches zero at its end.
+        steps: budget in steps instead; with it a run is reproducible.
+        learning_rate: peak; cosine to zero over the budget.
+        warmup_steps: linear start.
+        ema_decay: of the averaged weights that are exported.
+        checkpoint_minutes: interval of checkpoints.
+        precision: "fp32", or "bf16" for autocast.
+    """
+
+    output: Path
+    minutes: float | None = None
+    steps: int | None = None
+    learning_rate: float = 2e-4
+    warmup_steps: int = 200
+    ema_decay: float = 0.999
+    checkpoint_minutes: float = 10.0
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a progress display may show after a step."""
+
+    step: int
+    progress: float
+    elapsed_s: float
+    learning_rate: float
+    metrics: dict[str, float]
+
+
+def learning_rate_factor(progress: float, step: int, warmup_steps: int) -> float:
+    """Linear warm-up times a cosine from 1 to 0 over progress 0..1."""
+    warmup = min(1.0, (step + 1) / max(1, warmup_steps))
+    return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class GradientGuard:
+    """Clips gradients to norm 1 and drops the steps whose norm is a spike.
+
+    A spike is 8 times the median norm of the last 100 accepted steps: single
+    patches cause them, and Adam's second moment would remember them for long.
+    """
+
+    def __init__(self, norms: Iterable[float] = ()) -> None:
+        self.norms: deque[float] = deque(norms, maxlen=100)
+
+    def accept(self, parameters: list[nn.Parameter]) -> bool:
+        """Clip in place; False if the step is to be skipped."""
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, 1.0))
+        if not math.isfinite(norm):
+            return False
+        if len(self.norms) >= 20 and norm > 8 * median(self.norms):
+            return False
+        self.norms.append(norm)
+        return True
+
+
+class TrainingLoop:
+    """Runs a recipe to the end of its budget.
+
+    Args:
+        recipe: module and batches.
+        config: settings.
+        group: the processes that train together.
+        on_step: called with a StepReport on rank 0 after each step.
+
+    Raises:
+        TrainingError: no budget was given, or the checkpoint is another run's.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        config: LoopConfig,
+        group: Group,
+        on_step: Callable[[StepReport], None] | None = None,
+    ) -> None:
+        if (config.minutes is None) == (config.steps is None):
+            raise TrainingError("give either minutes or steps as the budget of a run")
+        self.recipe, self.config, self.group, self.on_step = recipe, config, group, on_step
+        self.module = recipe.module.to(group.device)
+        self.trained = {n: p for n, p in self.module.named_parameters() if p.requires_grad}
+        self.parameters = list(self.trained.values())
+        self.optimizer = torch.optim.Adam(
+            self.parameters, lr=config.learning_rate, fused=group.device.type in ("cpu", "cuda")
+        )
+        self.averages = [p.detach().clone() for p in self.parameters]
+        self.guard = GradientGuard()
+        self.step = 0
+        self.elapsed_before_s = 0.0
+        self.checkpoint_path = config.output / CHECKPOINT_NAME
+        if self.checkpoint_path.exists():
+            self._restore()
+
+    @property
+    def averaged_state(self) -> dict[str, Tensor]:
+        """The module's state dict with the averaged weights in place."""
+        state = dict(self.module.state_dict())
+        state.update(zip(self.trained, self.averages, strict=True))
+        return state
+
+    def run(self) -> dict[str, Tensor]:
+        """Train to the end of the budget; return the averaged state dict."""
+        wrapped = self.group.wrap(self.module)
+        self.module.train()
+        begin_s = saved_s = time.monotonic()
+        while True:
+            elapsed_s = self.elapsed_before_s + time.monotonic() - begin_s
+            progress = self.group.agree(self._progress(elapsed_s))
+            if progress >= 1:
+                break
+            metrics = self._train_step(wrapped, progress)
+            self.step += 1
+            self._report(StepReport(self.step, progress, elapsed_s, self._rate(progress), metrics))
+            if time.monotonic() - saved_s > 60 * self.config.checkpoint_minutes:
+                self._save(elapsed_s)
+                saved_s = time.monotonic()
+        self._save(self.elapsed_before_s + time.monotonic() - begin_s)
+        return self.averaged_state
+
+    def _progress(self, elapsed_s: float) -> float:
+        if self.config.steps is not None:
+            return self.step / self.config.steps
+        assert self.config.minutes is not None
+        return elapsed_s / (60 * self.config.minutes)
+
+    def _rate(self, progress: float) -> float:
+        factor = learning_rate_factor(progress, self.step, self.config.warmup_steps)
+        return self.config.learning_rate * factor
+
+    def _train_step(self, wrapped: nn.Module, progress: float) -> dict[str, float]:
+        self.recipe.set_progress(progress)
+        for parameter_group in self.optimizer.param_groups:
+            parameter_group["lr"] = self._rate(progress)
+        batch = self.recipe.batch(self.step, self.group.rank)
+        use_bf16 = self.config.precision == "bf16"
+        # Noise differs between ranks and steps, and is the same after a resume.
+        torch.manual_seed((self.step << 8) + self.group.rank)
+        with torch.autocast(self.group.device.type, torch.bfloat16, enabled=use_bf16):
+            loss, metrics = wrapped(batch)
+        loss.backward()
+        accepted = self.guard.accept(self.parameters)
+        if accepted:
+            self.optimizer.step()
+            decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(self.averages, [p.detach() for p in self.parameters], 1 - decay)
+        self.optimizer.zero_grad()
+        metrics = {"loss": loss, **metrics}
+        values = {name: float(value.detach()) for name, value in metrics.items()}
+        return {**values, "skipped": float(not accepted)}
+
+    def _report(self, report: StepReport) -> None:
+        if self.group.rank != 0:
+            return
+        if self.on_step is not None:
+            self.on_step(report)
+        if report.step % 10 == 1 or self.config.steps is not None:
+            self._log(report)
+
+    def _log(self, report: StepReport) -> None:
+        self.config.output.mkdir(parents=True, exist_ok=True)
+        path = self.config.output / LOG_NAME
+        row = {
+            "step": report.step,
+            "elapsed_s": round(report.elapsed_s, 1),
+            "learning_rate": f"{report.learning_rate:.3e}",
+            **{name: f"{value:.5g}" for name, value in report.metrics.items()},
+        }
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def _save(self, elapsed_s: float) -> None:
+        if self.group.rank != 0:
+            return
+        self.config.output.mkdir(parents=True, exist_ok=True)
+        state = {
+            "module": self.module.state_dict(),
+            "averages": dict(zip(self.trained, self.averages, strict=True)),
+            "optimizer": self.optimizer.state_dict(),
+            "norms": list(self.guard.norms),
+            "step": self.step,
+            "elapsed_s": elapsed_s,
+        }
+        temporary = self.checkpoint_path.with_suffix(".tmp")
+        torch.save(state, temporary)
+        os.replace(temporary, self.checkpoint_path)
+
+    def _restore(self) -> None:
+        state = torch.load(self.checkpoint_path, map_location=self.group.device, weights_only=True)
+        if set(state["averages"]) != set(self.trained):
+            raise TrainingError(
+                f"{self.checkpoint_path}: the checkpoint is of another recipe. "
+                "hint: name another --output, or remove it to start anew"
+            )
+        self.module.load_state_dict(state["module"])
+        self.averages = [state["averages"][name] for name in self.trained]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.guard = GradientGuard(state["norms"])
+        self.step, self.elapsed_before_s = state["step"], state["elapsed_s"]

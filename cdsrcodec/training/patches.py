@@ -1,0 +1,111 @@
+"""Random training patches from a folder of images.
+
+The picture at index i of step s on rank r depends on (seed, s, r) alone, so a
+run that is killed and resumed sees the patches it would have seen.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cdsrcodec.errors import InputImageError
+
+IMAGE_SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+
+class ImageFolder:
+    """The RGB pictures of a folder, decoded once and kept while memory allows.
+
+    Args:
+        folder: searched recursively; files are taken in sorted order.
+        min_side_px: smaller pictures are left out.
+        cache_gb: decoded pictures kept in memory; the rest is decoded anew each time.
+
+    Raises:
+        InputImageError: the folder has no picture that is large enough.
+    """
+
+    def __init__(self, folder: Path, *, min_side_px: int, cache_gb: float = 4.0) -> None:
+        candidates = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        self.paths = [p for p in candidates if _short_side_px(p) >= min_side_px]
+        if not self.paths:
+            raise InputImageError(
+                f"{folder}: no image with both sides of at least {min_side_px} px. "
+                f"hint: name a folder of photographs ({', '.join(sorted(IMAGE_SUFFIXES))})"
+            )
+        self._cache: dict[int, NDArray[np.uint8]] = {}
+        self._budget_bytes = int(cache_gb * 1e9)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """Picture `index` as uint8 (H, W, 3)."""
+        if index in self._cache:
+            return self._cache[index]
+        with Image.open(self.paths[index]) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        if pixels.nbytes <= self._budget_bytes:
+            self._budget_bytes -= pixels.nbytes
+            self._cache[index] = pixels
+        return pixels
+
+
+def _short_side_px(path: Path) -> int:
+    with Image.open(path) as image:
+        return min(image.size)
+
+
+def downscale(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Antialiased bicubic reduction of uint8 (H, W, 3) by a whole factor that divides H and W."""
+    if factor == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = (width // factor, height // factor)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+def random_crop(
+    pixels: NDArray[np.uint8], side_px: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A square of side_px, anywhere, flipped and turned at random."""
+    top = rng.integers(pixels.shape[0] - side_px + 1)
+    left = rng.integers(pixels.shape[1] - side_px + 1)
+    crop = pixels[top : top + side_px, left : left + side_px]
+    crop = np.rot90(crop, rng.integers(4))
+    if rng.integers(2):
+        crop = crop[:, ::-1]
+    return np.ascontiguousarray(crop)
+
+
+def patch_batch(
+    images: ImageFolder,
+    rng: np.random.Generator,
+    *,
+    count: int,
+    side_px: int,
+    factors: tuple[int, ...],
+) -> NDArray[np.uint8]:
+    """`count` patches (count, side_px, side_px, 3), each reduced by one of `factors`.
+
+    A factor larger than 1 crops factor * side_px and reduces it: a patch of the
+    low-resolution picture. A picture too small for the factor drawn gets the
+    largest factor that fits.
+    """
+    patches = []
+    for _ in range(count):
+        pixels = images[int(rng.integers(len(images)))]
+        fitting = [f for f in factors if min(pixels.shape[:2]) >= f * side_px]
+        drawn = int(rng.choice(factors))
+        factor = drawn if drawn in fitting else max(fitting)
+        patches.append(downscale(random_crop(pixels, factor * side_px, rng), factor))
+    return np.stack(patches)
+
+
+def batch_rng(seed: int, step: int, rank: int) -> np.random.Generator:
+    """The generator of one step on one rank."""
+    return np.random.default_rng([seed, step, rank])

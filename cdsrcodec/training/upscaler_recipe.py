@@ -1,0 +1,123 @@
+"""Recipe of the `latent` 4x decoder: trained on the frozen codec's rounded output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cdsrcodec.layers.blocks import freeze
+from cdsrcodec.models.cdsr1 import LEVELS
+from cdsrcodec.models.context_prior import crop_like
+from cdsrcodec.sr.latent import UPSCALE, LatentUpscaler
+from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_float_weights
+from cdsrcodec.training.patches import ImageFolder, batch_rng, downscale, patch_batch
+
+L1_SHARE = 0.5  # of the budget, before the loss turns to PSNR itself
+LOG_MSE_WEIGHT = 0.02  # gives the second loss about the gradient norm of the first
+
+
+@dataclass(frozen=True)
+class UpscalerRecipeConfig:
+    """Settings of the upscaler recipe.
+
+    Attributes:
+        data: folder of training images, the large ones.
+        codec: float weights of the frozen codec.
+        patch_px: side of the low-resolution patch, divisible by 16.
+        batch: patches per step and process.
+        blocks: residual blocks of the trunk.
+        seed: of patches and initialisation.
+    """
+
+    data: Path
+    codec: Path
+    patch_px: int = 64
+    batch: int = 8
+    blocks: int = 6
+    seed: int = 0
+
+
+def new_upscaler(codec: TrainableCdsr1, blocks: int) -> LatentUpscaler:
+    """An upscaler for this codec whose synthesis is a copy of the codec's g_s."""
+    fresh = TrainableCdsr1()
+    tables = codec.quality
+    upscaler = LatentUpscaler(
+        fresh.g_s,
+        scale16=tables.g_s_scale16.shape[1],
+        scale8=tables.g_s_scale8.shape[1],
+        levels=LEVELS,
+        blocks=blocks,
+    )
+    fresh.g_s.load_state_dict(codec.g_s.state_dict())
+    with torch.no_grad():
+        upscaler.scale16.copy_(tables.g_s_scale16)
+        upscaler.scale8.copy_(tables.g_s_scale8)
+    return upscaler
+
+
+class EnlargementObjective(nn.Module):
+    """Upscaler plus loss: L1 first, then the log of each picture's MSE.
+
+    The mean of log MSE is, up to a factor, the mean PSNR that is reported; plain
+    MSE would be ruled by the few patches that cannot be enlarged well.
+    """
+
+    def __init__(self, upscaler: LatentUpscaler) -> None:
+        super().__init__()
+        self.upscaler = upscaler
+        self.use_l1 = True
+
+    def forward(self, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of (y_hat, level, HR patches (B, 3, 4P, 4P) in [0, 1])."""
+        y_hat, level, x_hr = batch
+        error = self.upscaler(y_hat, level).float() - x_hr
+        mse = error.square().mean((1, 2, 3))
+        loss = error.abs().mean() if self.use_l1 else LOG_MSE_WEIGHT * (mse + 1e-5).log().mean()
+        return loss, {"psnr_rgb_db": -10 * mse.detach().log10().mean()}
+
+
+class UpscalerRecipe:
+    """Recipe (see `loop.Recipe`) of the 4x decoder."""
+
+    def __init__(self, config: UpscalerRecipeConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        torch.manual_seed(config.seed)
+        self.codec = TrainableCdsr1()
+        load_float_weights(self.codec, config.codec)
+        freeze(self.codec.parameters())
+        self.codec.eval().to(device)
+        self.module = EnlargementObjective(new_upscaler(self.codec, config.blocks))
+        self.module.to(memory_format=torch.channels_last)
+        self.images = ImageFolder(config.data, min_side_px=config.patch_px * UPSCALE)
+
+    def set_progress(self, progress: float) -> None:
+        """Turn from L1 to log MSE after L1_SHARE of the budget."""
+        self.module.use_l1 = progress < L1_SHARE
+
+    def batch(self, step: int, rank: int) -> Any:
+        """(y_hat, levels, HR patches): the codec runs on the reduced patches."""
+        c = self.config
+        rng = batch_rng(c.seed, step, rank)
+        hr = patch_batch(
+            self.images, rng, count=c.batch, side_px=c.patch_px * UPSCALE, factors=(1,)
+        )
+        lr = np.stack([downscale(patch, UPSCALE) for patch in hr])
+        u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
+        level = torch.from_numpy((LEVELS - 1) * u).float().to(self.device)
+        return self._code(self._to_tensor(lr), level), level, self._to_tensor(hr)
+
+    def _to_tensor(self, patches: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
+        x = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
+        return x.float() / 255
+
+    @torch.no_grad()
+    def _code(self, x: Tensor, level: Tensor) -> Tensor:
+        y_gained, z = self.codec.analyse(x, level)
+        features = crop_like(self.codec.h_s(self.codec.quantise_z(z)), y_gained)
+        out = self.codec.prior(features, y_gained)
+        return out.y_hat_gained * self.codec.quality.inverse_gain(level)

@@ -1,0 +1,186 @@
+"""Floors of docs/architecture.md, read from the imports of every module."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from cdsrcodec.errors import BadMagicError
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "cdsrcodec"
+
+# A unit is what stands directly in the package; it may import units of lower floors only.
+# The package's own __init__ is the face of the api and counts as a unit.
+FLOORS = {
+    "__main__": 7,
+    "cli": 6,
+    PACKAGE: 5,
+    "evaluation": 5,
+    "api": 4,
+    "training": 4,
+    "codec": 3,
+    "models": 2,
+    "sr": 2,
+    "container": 1,
+    "entropy": 1,
+    "imageio": 1,
+    "layers": 1,
+    "errors": 0,
+}
+
+# What else a unit may import beside the standard library, early or late.
+THIRD_PARTY: dict[str, set[str]] = {
+    "__main__": set(),
+    "cli": {"click", "rich", "torch"},
+    PACKAGE: set(),
+    "evaluation": {"PIL", "bjontegaard", "compressai", "numpy", "pytorch_msssim", "torch"},
+    "api": {"PIL", "numpy", "torch"},
+    "training": {"PIL", "compressai", "numpy", "safetensors", "torch"},
+    "codec": {"PIL", "numpy", "safetensors", "torch"},
+    "models": {"numpy", "safetensors", "torch"},
+    "sr": {"numpy", "safetensors", "torch"},
+    "container": set(),
+    "entropy": {"constriction", "numpy"},
+    "imageio": {"PIL", "numpy"},
+    "layers": {"numpy", "torch"},
+    "errors": set(),
+}
+
+# Importing these must stay cheap: `--help` and `info` do.
+LIGHT_UNITS = {PACKAGE, "__main__", "api", "cli"}
+HEAVY = {"compressai", "constriction", "numpy", "safetensors", "scipy", "torch"}
+FORBIDDEN_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
+
+
+class Import(NamedTuple):
+    """One imported module, by its full name."""
+
+    target: str
+    late: bool  # inside a function, or for the type checker alone
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(p): p for p in sorted((ROOT / PACKAGE).rglob("*.py"))}
+
+
+def unit_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else module
+
+
+def is_own(module: str) -> bool:
+    return module.split(".")[0] == PACKAGE
+
+
+def late_nodes(tree: ast.Module) -> set[ast.AST]:
+    """What does not run when the module is imported."""
+    late: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            late.update(ast.walk(node))
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            late.update(child for statement in node.body for child in ast.walk(statement))
+    return late
+
+
+def imports_of(module: str) -> Iterator[Import]:
+    """Every import statement; `from package import submodule` counts as the submodule."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    late = late_nodes(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node in late) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            assert node.module is not None
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                target = submodule if submodule in MODULES else node.module
+                yield Import(target, node in late)
+
+
+def test_there_are_modules_to_check() -> None:
+    assert {"cdsrcodec", "cdsrcodec.errors", "cdsrcodec.cli.main"} <= set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_stands_on_a_floor_and_has_a_telling_name(module: str) -> None:
+    assert unit_of(module) in FLOORS
+    assert not FORBIDDEN_NAMES & set(module.split("."))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_imports_lower_floors_only(module: str) -> None:
+    unit = unit_of(module)
+    targets = {unit_of(i.target) for i in imports_of(module) if is_own(i.target)} - {unit}
+    assert {t for t in targets if FLOORS[t] >= FLOORS[unit]} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_imports_the_packages_of_its_unit_only(module: str) -> None:
+    packages = {i.target.split(".")[0] for i in imports_of(module) if not is_own(i.target)}
+    # The type checker's own stubs, which nothing imports when it runs.
+    third_party = packages - sys.stdlib_module_names - {"_typeshed"}
+    assert third_party <= THIRD_PARTY[unit_of(module)]
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {m: {i.target for i in imports_of(m) if is_own(i.target)} - {m} for m in MODULES}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError on a cycle
+    assert set(MODULES) <= set(order)
+
+
+def early_packages(module: str, seen: set[str]) -> set[str]:
+    """Third-party packages that importing the module imports, through the project's modules."""
+    # Importing a.b.c runs a, a.b and a.b.c.
+    parts = module.split(".")
+    chain = {".".join(parts[: i + 1]) for i in range(len(parts))} & set(MODULES)
+    packages = set()
+    for name in chain - seen:
+        seen.add(name)
+        for target in (i.target for i in imports_of(name) if not i.late):
+            packages |= early_packages(target, seen) if is_own(target) else {target.split(".")[0]}
+    return packages
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if unit_of(m) in LIGHT_UNITS])
+def test_light_module_imports_torch_late(module: str) -> None:
+    assert not early_packages(module, set()) & {"compressai", "torch"}
+
+
+def imported_by(*arguments: str, exit_code: int = 0) -> set[str]:
+    """Top-level packages that a Python process with these arguments imported."""
+    command = [sys.executable, "-X", "importtime", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == exit_code, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    names = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in lines}
+    assert PACKAGE in names, done.stderr
+    return names
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    assert not imported_by("-c", "import cdsrcodec") & HEAVY
+
+
+@pytest.mark.parametrize("command", [[], ["encode"], ["decode"], ["info"], ["verify"], ["train"]])
+def test_help_imports_nothing_heavy(command: list[str]) -> None:
+    assert not imported_by("-m", PACKAGE, *command, "--help") & HEAVY
+
+
+def test_info_imports_no_torch(tmp_path: Path) -> None:
+    stream = tmp_path / "other.cdsr"
+    stream.write_bytes(b"not a stream")
+    packages = imported_by("-m", PACKAGE, "info", str(stream), exit_code=BadMagicError.exit_code)
+    assert not packages & {"compressai", "torch"}
