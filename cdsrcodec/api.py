@@ -193,7 +193,10 @@ def encode_file(
         FileAccessError, OutputExistsError: about source or target.
         CdsrError, ValueError: as encode.
     """
+    import numpy as np
+
     from cdsrcodec.codec import decode_pixels, encode_pixels, resolve_device
+    from cdsrcodec.imageio.fidelity import psnr_db
     from cdsrcodec.imageio.reader import read_rgb
     from cdsrcodec.imageio.writer import check_output, write_bytes
 
@@ -208,7 +211,7 @@ def encode_file(
     psnr_rgb_db = None
     if measure_psnr:
         decoded = decode_pixels(data, sr=1, upscaler="latent", device=torch_device)
-        psnr_rgb_db = _psnr_rgb_db(pixels, decoded)
+        psnr_rgb_db = psnr_db(np.subtract(pixels, decoded, dtype=np.int32))
     write_bytes(data, target)
     height_px, width_px = pixels.shape[:2]
     return EncodeReport(
@@ -262,9 +265,7 @@ def decode_file(
     with _about(source):
         image = decode(data, sr=sr, upscaler=upscaler, device=device)
     write_image(image, target)
-    return DecodeReport(
-        image.width, image.height, time.perf_counter() - begin_s, torch_device.type
-    )
+    return DecodeReport(image.width, image.height, time.perf_counter() - begin_s, torch_device.type)
 
 
 def info_file(path: Path) -> StreamInfo:
@@ -308,13 +309,6 @@ def _to_pixels(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
             "hint: convert it, or pass a PIL image"
         )
     return pixels
-
-
-def _psnr_rgb_db(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    import numpy as np
-
-    mse = float(np.mean((a.astype(np.float32) - b.astype(np.float32)) ** 2))
-    return float("inf") if mse == 0 else float(10 * np.log10(255**2 / mse))
 
 
 def _read_file(path: Path) -> bytes:

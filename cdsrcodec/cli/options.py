@@ -11,7 +11,7 @@ from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
 
 # Whether it exists and may be read or written is for the API to say: its errors
 # have exit codes of their own, Click's would all be wrong usage.
-FILE = click.Path(path_type=Path)
+FILE = click.Path(readable=False, path_type=Path)
 
 UPSCALERS = ("latent",)
 

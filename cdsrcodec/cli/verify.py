@@ -16,9 +16,10 @@ from cdsrcodec.errors import CdsrError
 @options.debug_option
 @click.pass_context
 def verify(ctx: click.Context, files: tuple[Path, ...]) -> None:
-    """Check each FILE (.cdsr): its bytes and the symbols that they decode to.
+    """Check that each FILE (.cdsr) is whole and right.
 
-    All are checked; the exit code is that of the first error.
+    The bytes are compared with their checksum, and the symbols they decode to
+    with theirs. All files are checked; the exit code is that of the first error.
     """
     exit_code = 0
     for file in files:

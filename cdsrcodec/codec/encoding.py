@@ -11,12 +11,12 @@ from cdsrcodec.codec.decoding import decode_symbols
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
 from cdsrcodec.codec.tiles import CORE_1X, HALO
 from cdsrcodec.container import QUALITY_STEPS, Header, Stream, quality_code_of, write_stream
-from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
+from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, TableSet, symbol_crc
 from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
 from cdsrcodec.layers.tiling import Span, run_tiled
-from cdsrcodec.models.cdsr1 import LATENT_STRIDE
+from cdsrcodec.models.cdsr1 import LATENT_STRIDE, ROUNDING_RATE_WEIGHT
 from cdsrcodec.models.context_prior import STEPS
 from cdsrcodec.models.integer_prior import LatentWalk
 from cdsrcodec.models.registry import CodecEntry, codec_named
@@ -83,9 +83,7 @@ def analyse(
             bands.append([])
         bands[-1].append(tile)
 
-    run_tiled(
-        network, x, store, grain=LATENT_STRIDE, scale=1, core=CORE_1X, halo=HALO
-    )
+    run_tiled(network, x, store, grain=LATENT_STRIDE, scale=1, core=CORE_1X, halo=HALO)
     y = torch.cat([torch.cat(band, 3) for band in bands], 2)
     y_gained = y * at_level(entropy_model(entry).log_gain.to(device), levels).exp()
     z = encoder.h_a(y_gained)
@@ -96,18 +94,44 @@ def _code_latent(
     model: EntropyModel, y_gained: Tensor, z: Tensor, writer: SymbolWriter
 ) -> list[NDArray[np.int32]]:
     """Round along the walk, add the runs to the writer and return them."""
-    z_symbols = _round_symbols(z - model.prior.medians / ONE)
+    centred = (z - model.prior.medians / ONE).round()
+    z_symbols = centred.clamp(-MAX_SYMBOL, MAX_SYMBOL).to(torch.int32)
     runs = [z_symbols.numpy().reshape(-1)]
     writer.add(runs[0], model.hyper_indexes(*z.shape[2:]), model.hyper)
     walk = LatentWalk(model.prior, z_symbols, *y_gained.shape[2:])
     for step in range(STEPS):
         prediction = walk.predict(step)
-        symbols = _round_symbols(y_gained[walk.masks[step]] - prediction.means / ONE)
-        walk.fill(step, prediction, symbols)
-        runs.append(symbols.numpy())
-        writer.add(runs[-1], prediction.indexes.numpy(), model.gaussian)
+        indexes = prediction.indexes.numpy()
+        residual = (y_gained[walk.masks[step]] - prediction.means / ONE).numpy()
+        symbols = round_rate_aware(residual, indexes, model.gaussian)
+        walk.fill(step, prediction, torch.from_numpy(symbols))
+        runs.append(symbols)
+        writer.add(symbols, indexes, model.gaussian)
     return runs
 
 
-def _round_symbols(values: Tensor) -> Tensor:
-    return values.round().clamp(-MAX_SYMBOL, MAX_SYMBOL).to(torch.int32)
+def round_rate_aware(
+    residual: NDArray[np.float64], indexes: NDArray[np.int64], tables: TableSet
+) -> NDArray[np.int32]:
+    """The nearest integer, or the next one towards zero where its bits are worth it.
+
+    Of the two it takes the one with the smaller error^2 + ROUNDING_RATE_WEIGHT * bits:
+    one weight for all channels and qualities, since the learnt gain has scaled the
+    latent such that a unit step is about as harmful everywhere.
+
+    Args:
+        residual: (n,) gained latent less its predicted mean.
+        indexes: (n,) table of each element.
+        tables: the Gaussian tables.
+
+    Returns:
+        (n,) symbols within +-MAX_SYMBOL.
+    """
+    nearest = np.clip(np.rint(residual), -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
+    sign = np.sign(nearest)
+    lower = nearest - sign
+    saved_bits = tables.bits(nearest, indexes) - tables.bits(lower, indexes)
+    # (residual - lower)^2 - (residual - nearest)^2
+    added_error = 1 + 2 * sign * (residual - nearest)
+    use_lower = (ROUNDING_RATE_WEIGHT * saved_bits > added_error) & (sign != 0)
+    return np.where(use_lower, lower, nearest)

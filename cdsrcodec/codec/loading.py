@@ -10,12 +10,11 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from cdsrcodec.entropy import TableSet
-from cdsrcodec.errors import DeviceError
+from cdsrcodec.errors import DeviceError, ModelError
 from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LEVELS, Decoder, Encoder, SynthesisTransform
 from cdsrcodec.models.integer_prior import IntegerPrior
 from cdsrcodec.models.registry import CodecEntry
@@ -59,7 +58,7 @@ def resolve_device(name: str) -> torch.device:
 @cache
 def entropy_model(entry: CodecEntry) -> EntropyModel:
     """The exact part of a codec."""
-    tensors = load_file(entry.entropy_file)
+    tensors, _ = _read_weights(entry.entropy_file)
     gaussian, hyper = _tables(tensors, "gaussian"), _tables(tensors, "z")
     prior = IntegerPrior(tensors, table_count=len(gaussian))
     return EntropyModel(prior, gaussian, hyper, tensors["quality.log_gain"])
@@ -77,7 +76,7 @@ def encoder_network(entry: CodecEntry, device: torch.device) -> Encoder:
     """g_a and h_a, ready to run."""
     with torch.device("meta"):
         network = Encoder()
-    return _fill(network, entry.encoder_file, device)
+    return _fill(network, _read_weights(entry.encoder_file)[0], device)
 
 
 @cache
@@ -85,22 +84,41 @@ def decoder_network(entry: CodecEntry, device: torch.device) -> Decoder:
     """g_s, ready to run."""
     with torch.device("meta"):
         network = Decoder()
-    return _fill(network, entry.decoder_file, device)
+    return _fill(network, _read_weights(entry.decoder_file)[0], device)
 
 
 @cache
 def upscaler_network(entry: UpscalerEntry, device: torch.device) -> LatentUpscaler:
     """A 4x decoder, ready to run."""
-    with safe_open(entry.file, "pt") as file:
-        blocks = int(file.metadata()["blocks"])
+    tensors, metadata = _read_weights(entry.file)
     with torch.device("meta"):
         network = LatentUpscaler(
-            SynthesisTransform(), scale16=224, scale8=128, levels=LEVELS, blocks=blocks
+            SynthesisTransform(),
+            scale16=224,
+            scale8=128,
+            levels=LEVELS,
+            blocks=int(metadata["blocks"]),
         )
-    return _fill(network, entry.file, device)
+    return _fill(network, tensors, device)
 
 
-def _fill(network: Network, path: Path, device: torch.device) -> Network:
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a weight file.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{path}: the weights cannot be read ({error}). hint: install cdsrcodec anew"
+        ) from error
+
+
+def _fill(network: Network, tensors: dict[str, Tensor], device: torch.device) -> Network:
     """Give a network of the meta device its stored weights, as float32.
 
     Starting from the meta device saves the random initialisation, which takes
@@ -108,7 +126,7 @@ def _fill(network: Network, path: Path, device: torch.device) -> Network:
     """
     state = {
         name.removeprefix("quality."): tensor.to(device, torch.float32)
-        for name, tensor in load_file(path).items()
+        for name, tensor in tensors.items()
     }
     network.load_state_dict(state, assign=True)
     return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)

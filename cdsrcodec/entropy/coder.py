@@ -32,9 +32,7 @@ class SymbolWriter:
     def __init__(self) -> None:
         self._runs: list[tuple[NDArray[np.int32], NDArray[np.int64], TableSet]] = []
 
-    def add(
-        self, symbols: NDArray[np.int32], indexes: NDArray[np.int64], tables: TableSet
-    ) -> None:
+    def add(self, symbols: NDArray[np.int32], indexes: NDArray[np.int64], tables: TableSet) -> None:
         """Append a run.
 
         Args:
@@ -58,7 +56,8 @@ class SymbolWriter:
         coder = constriction.stream.stack.AnsCoder()
         for symbols, indexes, tables in reversed(self._runs):
             _push_run(coder, symbols, indexes, tables)
-        return coder.get_compressed().astype("<u4").tobytes()
+        words: NDArray[np.uint32] = coder.get_compressed()
+        return words.astype("<u4").tobytes()
 
 
 def _push_run(
@@ -134,9 +133,7 @@ class SymbolReader:
             symbols[escaped] = self._read_escapes(tables.lows[at], tables.highs[at])
         return symbols
 
-    def _read_escapes(
-        self, lows: NDArray[np.int32], highs: NDArray[np.int32]
-    ) -> NDArray[np.int32]:
+    def _read_escapes(self, lows: NDArray[np.int32], highs: NDArray[np.int32]) -> NDArray[np.int32]:
         count = len(lows)
         above = self._coder.decode(_SIGN, count) == 1
         lengths = self._coder.decode(_LENGTH, count) + 1

@@ -46,7 +46,9 @@ class TableSet:
         if len(self.lengths) != len(self.lows) or int(self.lengths.sum()) != len(self.counts):
             raise ValueError("lengths, lows and counts of a table set do not fit together")
         if self.lengths.min() < 2 or self.counts.min() < 1:
-            raise ValueError("a table needs a symbol and the escape, each with a count of 1 or more")
+            raise ValueError(
+                "a table needs a symbol and the escape, each with a count of 1 or more"
+            )
         if (np.add.reduceat(self.counts.astype(np.int64), self._starts) != TOTAL).any():
             raise ValueError(f"the counts of a table must sum to {TOTAL}")
 
@@ -80,7 +82,7 @@ class TableSet:
         return self.counts[start : start + int(self.lengths[index])]
 
     def model(self, index: int) -> constriction.stream.model.Categorical:
-        """constriction's model of one table, whose slots are symbol - low, escape last.
+        """Constriction's model of one table, whose slots are symbol - low, escape last.
 
         With perfect=False constriction gives slot i the weight p_i * s + 1, where s
         scales the sum of p to 2^24 less the number of slots. The sum of counts - 1 is
@@ -91,17 +93,28 @@ class TableSet:
             self._models[index] = constriction.stream.model.Categorical(weights, perfect=False)
         return self._models[index]
 
-    def bits(self, symbols: NDArray[np.int32], indexes: NDArray[np.int64]) -> float:
-        """Cross-entropy of symbols under the tables in bits; escapes cost their slot only."""
-        lows, highs = self.lows[indexes], self.highs[indexes]
-        escaped = (symbols < lows) | (symbols > highs)
-        slots = np.where(escaped, self.lengths[indexes] - 1, symbols - lows)
-        counts = self.counts[self._starts[indexes] + slots]
-        return float(-np.log2(counts / TOTAL).sum())
+    def bits(self, symbols: NDArray[np.int32], indexes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Ideal code length of each symbol in bits; an escaped one costs the escape alone.
+
+        Args:
+            symbols: (n,).
+            indexes: (n,) table of each symbol.
+        """
+        lows, lengths = self.lows[indexes], self.lengths[indexes]
+        slots = symbols - lows
+        slots = np.where((slots < 0) | (slots >= lengths), lengths - 1, slots)
+        bits: NDArray[np.float64] = self._costs[self._starts[indexes] + slots]
+        return bits
+
+    @cached_property
+    def _costs(self) -> NDArray[np.float64]:
+        costs: NDArray[np.float64] = np.log2(TOTAL / self.counts)
+        return costs
 
 
 def _to_counts(probabilities: NDArray[np.float64]) -> NDArray[np.int32]:
     free = TOTAL - len(probabilities)
     counts = 1 + np.floor(probabilities / probabilities.sum() * free).astype(np.int64)
     counts[np.argmax(counts)] += TOTAL - counts.sum()
-    return counts.astype(np.int32)
+    quantised: NDArray[np.int32] = counts.astype(np.int32)
+    return quantised

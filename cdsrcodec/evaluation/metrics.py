@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-PEAK = 255
+from cdsrcodec.imageio.fidelity import PEAK, psnr_db
+
 # BT.601 luma of R, G, B in 0..255, offset 16, as SR papers report it (MATLAB's rgb2ycbcr).
 LUMA_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 LUMA_OFFSET = 16
@@ -30,13 +29,13 @@ def psnr_rgb_db(x: NDArray[np.uint8], x_hat: NDArray[np.uint8], *, shave_px: int
         ValueError: the shapes differ, are no RGB picture, or nothing is left after shaving.
     """
     x, x_hat = _shaved_pair(x, x_hat, shave_px)
-    return _psnr_db(x.astype(np.int32) - x_hat)
+    return psnr_db(x.astype(np.int32) - x_hat)
 
 
 def psnr_y_db(x: NDArray[np.uint8], x_hat: NDArray[np.uint8], *, shave_px: int = 0) -> float:
     """PSNR of the BT.601 luma (16..235, not rounded), peak 255; otherwise as `psnr_rgb_db`."""
     x, x_hat = _shaved_pair(x, x_hat, shave_px)
-    return _psnr_db(luma(x) - luma(x_hat))
+    return psnr_db(luma(x) - luma(x_hat))
 
 
 def luma(x: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -66,11 +65,6 @@ def ms_ssim_rgb(x: NDArray[np.uint8], x_hat: NDArray[np.uint8]) -> float:
         raise ValueError(f"MS-SSIM needs sides of at least {MS_SSIM_MIN_SIDE_PX} px, not {x.shape}")
     pair = torch.from_numpy(np.stack([x, x_hat])).permute(0, 3, 1, 2).float()
     return float(ms_ssim(pair[:1], pair[1:], data_range=PEAK))
-
-
-def _psnr_db(error: NDArray[np.int32] | NDArray[np.float64]) -> float:
-    mse = float(np.mean(np.square(error)))
-    return math.inf if mse == 0 else 10 * math.log10(PEAK**2 / mse)
 
 
 def _require_same_rgb_shape(x: NDArray[np.uint8], x_hat: NDArray[np.uint8]) -> None:

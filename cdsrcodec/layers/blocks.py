@@ -38,8 +38,8 @@ class ResidualBlock(nn.Module):
         self.conv1 = conv3x3(channels, channels)
         self.conv2 = conv3x3(channels, channels)
         with torch.no_grad():
-            self.conv2.weight.mul_(0.1)
-            nn.init.zeros_(self.conv2.bias)
+            for parameter in self.conv2.parameters():
+                parameter.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the block's correction to x."""

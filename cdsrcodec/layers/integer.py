@@ -58,7 +58,9 @@ class IntegerConv:
         rows = max(1, _BAND_POSITIONS // width)
         bands = [
             self._requantise(
-                F.conv2d(x[..., top : min(top + rows, height) + 2 * pad, :], self.weight, self.offset)
+                F.conv2d(
+                    x[..., top : min(top + rows, height) + 2 * pad, :], self.weight, self.offset
+                )
             )
             for top in range(0, height, rows)
         ]
@@ -82,5 +84,5 @@ def integer_leaky_relu(x: Tensor) -> Tensor:
 
 
 def clamp_activation(x: Tensor) -> Tensor:
-    """x within +-ACTIVATION_LIMIT, the bound that IntegerConv's proof rests on."""
+    """X within +-ACTIVATION_LIMIT, the bound that IntegerConv's proof rests on."""
     return x.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)

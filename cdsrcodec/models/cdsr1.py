@@ -22,6 +22,8 @@ HYPER_STRIDE = 4  # latent positions per hyper-latent position, each way
 LEVELS = 8
 LMBDAS = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932, 0.1800)
 """RD weights of qualities 1..8 (Balle et al. 2018 as trained by CompressAI)."""
+ROUNDING_RATE_WEIGHT = 0.02
+"""Squared rounding error, of unit steps, that the encoder accepts to save one bit."""
 
 
 class AnalysisTransform(nn.Module):

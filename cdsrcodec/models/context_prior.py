@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from cdsrcodec.layers.blocks import LEAKY_SLOPE, conv3x3
-from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_CHANNELS
+from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_CHANNELS, ROUNDING_RATE_WEIGHT
 
 STEPS = 4
 POSITIONS = ((0, 0), (1, 1), (0, 1), (1, 0))  # (row, column) in a 2x2 cell
@@ -65,6 +65,19 @@ def round_residual(residual: Tensor, scales: Tensor) -> Tensor:
     return round_straight_through(residual)
 
 
+def round_rate_aware(residual: Tensor, scales: Tensor) -> Tensor:
+    """What the encoder codes: the nearest integer, or the next one towards zero.
+
+    Of the two it takes the one with the smaller error^2 + ROUNDING_RATE_WEIGHT * bits.
+    Float twin of codec.encoding's rounding, without gradient, for training decoders.
+    """
+    nearest = residual.round()
+    lower = nearest - nearest.sign()
+    saved_bits = gaussian_bits(nearest, scales) - gaussian_bits(lower, scales)
+    added_error = (residual - lower).square() - (residual - nearest).square()
+    return torch.where(ROUNDING_RATE_WEIGHT * saved_bits > added_error, lower, nearest)
+
+
 def to_scales(log_scales: Tensor) -> Tensor:
     """The network's log scales as bounded Gaussian scales."""
     return log_scales.clamp(*LOG_SCALE_RANGE).exp().clamp(min=SCALE_MIN)
@@ -100,9 +113,7 @@ class ContextPrior(nn.Module):
             nn.LeakyReLU(LEAKY_SLOPE),
             nn.Conv2d(LATENT_CHANNELS, both, 1),
         )
-        self.adapt = nn.ModuleList(
-            nn.Conv2d(both, LATENT_CHANNELS, 1) for _ in range(STEPS - 1)
-        )
+        self.adapt = nn.ModuleList(nn.Conv2d(both, LATENT_CHANNELS, 1) for _ in range(STEPS - 1))
         self.shared = nn.Sequential(
             nn.LeakyReLU(LEAKY_SLOPE),
             conv3x3(LATENT_CHANNELS, LATENT_CHANNELS),

@@ -46,7 +46,11 @@ class CodecEntry:
         return self.folder / "decoder.safetensors"
 
     def entropy_tag(self) -> bytes:
-        """First 4 bytes of the SHA-256 of the entropy file."""
+        """First 4 bytes of the SHA-256 of the entropy file.
+
+        Raises:
+            ModelError: the file is not there.
+        """
         return _file_tag(self.entropy_file)
 
 
@@ -88,4 +92,9 @@ def codec_of_stream(model_id: int, entropy_tag: bytes) -> CodecEntry:
 
 @cache
 def _file_tag(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()[:4]
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()[:4]
+    except OSError as error:
+        raise ModelError(
+            f"{path}: the weights cannot be read ({error.strerror}). hint: install cdsrcodec anew"
+        ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,6 +12,16 @@ from cdsrcodec.layers.blocks import at_level, conv3x3, residual_blocks
 
 UPSCALE = 4
 WIDTH = 64
+
+
+class Synthesis(Protocol):
+    """What is taken over from a codec's g_s."""
+
+    def features4(self, y_hat: Tensor, scale16: Tensor, scale8: Tensor) -> Tensor:
+        """(B, 64, H/4, W/4) features of y_hat."""
+
+    def to_pixels(self, features4: Tensor) -> Tensor:
+        """(B, 3, H, W) picture of those features."""
 
 
 class LatentUpscaler(nn.Module):
@@ -29,7 +41,7 @@ class LatentUpscaler(nn.Module):
         returns: x_sr (B, 3, 64 h, 64 w) RGB, nominally [0, 1]; the caller clamps.
 
     Args:
-        synthesis: a g_s with `features4` and `to_pixels`.
+        synthesis: a g_s, as a module.
         scale16: channels of the first table that conditions `synthesis`.
         scale8: channels of the second one.
         levels: rows of the quality tables.
@@ -42,7 +54,7 @@ class LatentUpscaler(nn.Module):
     """
 
     def __init__(
-        self, synthesis: nn.Module, *, scale16: int, scale8: int, levels: int, blocks: int
+        self, synthesis: Synthesis, *, scale16: int, scale8: int, levels: int, blocks: int
     ) -> None:
         super().__init__()
         self.synthesis = synthesis
@@ -53,8 +65,8 @@ class LatentUpscaler(nn.Module):
         self.trunk = residual_blocks(WIDTH, blocks)
         self.tail = conv3x3(WIDTH, 3 * UPSCALE**2)
         # Begin as the bicubic enlargement: every step from there is an improvement.
-        nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(self.tail.bias)
+        for parameter in self.tail.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, y_hat: Tensor, level: Tensor) -> Tensor:
         """Synthesise x_sr."""

@@ -1,1 +1,1 @@
-"""Recipes that make the shipped weights. Needs the extra `train`."""
+"""Recipes that make the shipped weights, and their export."""

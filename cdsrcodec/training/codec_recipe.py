@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from compressai.entropy_models import EntropyBottleneck
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from cdsrcodec.errors import TrainingError
+from cdsrcodec.layers.blocks import at_level, freeze
 from cdsrcodec.models.cdsr1 import (
     HYPER_CHANNELS,
     LEVELS,
@@ -22,14 +24,16 @@ from cdsrcodec.models.cdsr1 import (
     SynthesisTransform,
     lmbda_at,
 )
-from cdsrcodec.layers.blocks import at_level, freeze
 from cdsrcodec.models.context_prior import (
     ContextPrior,
     HyperSynthesis,
     crop_like,
     gaussian_bits,
+    round_rate_aware,
+    round_residual,
     round_straight_through,
 )
+from cdsrcodec.training.integers import exported_state
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
 
 
@@ -66,7 +70,8 @@ class TrainableCdsr1(nn.Module):
     def quantise_z(self, z: Tensor) -> Tensor:
         """Rounded about the medians of the factorised prior, straight through."""
         medians = self.entropy_bottleneck.quantiles[:, :, 1].detach()[None, :, :, None]
-        return round_straight_through(z - medians) + medians
+        z_hat: Tensor = round_straight_through(z - medians) + medians
+        return z_hat
 
     def forward(self, x: Tensor, level: Tensor, *, noise: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstruction and estimated bits per picture.
@@ -74,7 +79,8 @@ class TrainableCdsr1(nn.Module):
         Args:
             x: (B, 3, H, W) in [0, 1], sides divisible by 64.
             level: (B,) real levels 0..7.
-            noise: rate of additive uniform noise (training) or of the integers.
+            noise: True to train: the rate is that of additive uniform noise, and rounding
+                passes gradients straight through; False: the integers that are coded.
 
         Returns:
             x_hat (B, 3, H, W), bits of y (B,), bits of z (B,).
@@ -83,28 +89,43 @@ class TrainableCdsr1(nn.Module):
         z_hat = self.quantise_z(z)
         _, z_likelihoods = self.entropy_bottleneck(z.float(), training=noise)
         features = crop_like(self.h_s(z_hat), y_gained)
-        out = self.prior(features, y_gained)
+        out = self.prior(features, y_gained, round_residual if noise else round_rate_aware)
         rated = y_gained if noise else out.y_hat_gained
         residual = rated - out.means
         if noise:
             residual = residual + torch.rand_like(residual) - 0.5
         y_bits = gaussian_bits(residual, out.scales).sum((1, 2, 3))
-        z_bits = -z_likelihoods.log2().sum((1, 2, 3))
+        z_bits: Tensor = -z_likelihoods.log2().sum((1, 2, 3))
         return self.synthesise(out.y_hat_gained, level), y_bits, z_bits
 
 
-def load_float_weights(module: nn.Module, path: Path) -> None:
-    """Load a float checkpoint (safetensors, fp16 or fp32) that has the module's keys.
+def load_network(network: TrainableCdsr1, start: Path) -> None:
+    """Fill the network from a file of float weights or a folder of exported ones.
 
-    CompressAI's bottleneck also keeps buffers of its own tables; a checkpoint need
-    not have these.
+    Args:
+        network: filled in place.
+        start: a safetensors file with the network's keys (a run's codec.safetensors), or
+            the folder of a codec's shipped files.
+
+    Raises:
+        TrainingError: nothing there, or weights of another network.
     """
-    state = {name: tensor.float() for name, tensor in load_file(path).items()}
-    missing, unexpected = module.load_state_dict(state, strict=False)
-    buffers = {name for name, _ in module.named_buffers()}
-    if unexpected or set(missing) - buffers:
-        absent = sorted(set(missing) - buffers) or unexpected
-        raise ValueError(f"{path}: not a checkpoint of this network ({absent[0]})")
+    try:
+        if start.is_dir():
+            state = exported_state(start)
+        else:
+            state = {name: tensor.float() for name, tensor in load_file(start).items()}
+    except (OSError, SafetensorError, KeyError) as error:
+        raise TrainingError(
+            f"{start}: no weights of this codec ({error}). hint: name a codec.safetensors "
+            "of a finished run, or a folder of exported weights"
+        ) from error
+    # CompressAI's bottleneck keeps buffers of coding tables, which training does not use.
+    wanted = dict(network.named_parameters())
+    wrong = [n for n, p in wanted.items() if n not in state or state[n].shape != p.shape]
+    if wrong:
+        raise TrainingError(f"{start}: not weights of this codec: {wrong[0]} does not fit")
+    network.load_state_dict({name: state[name] for name in wanted}, strict=False)
 
 
 @dataclass(frozen=True)
@@ -119,9 +140,9 @@ class CodecRecipeConfig:
             draw it more often.
         high_rate_bias: levels are 7 * u ** bias for u uniform; below 1 favours the
             high rates.
-        train: "all", or "decoder" for g_s on frozen latents (the freeze order).
-        start: float weights to start from, None for the initialisation.
-        seed: of patches and noise.
+        part: "all", or "decoder" for g_s alone, on the rounded output of what is frozen.
+        start: weights to start from, see load_network; None for the initialisation.
+        seed: of patches and initialisation.
     """
 
     data: Path
@@ -129,7 +150,7 @@ class CodecRecipeConfig:
     batch: int = 8
     factors: tuple[int, ...] = (1, 1, 2)
     high_rate_bias: float = 1.0
-    train: str = "all"
+    part: str = "all"
     start: Path | None = None
     seed: int = 0
 
@@ -172,8 +193,8 @@ class CodecRecipe:
         torch.manual_seed(config.seed)
         self.network = TrainableCdsr1()
         if config.start is not None:
-            load_float_weights(self.network, config.start)
-        everything = config.train == "all"
+            load_network(self.network, config.start)
+        everything = config.part == "all"
         if not everything:
             freeze(self.network.parameters())
             decoder = [*self.network.g_s.parameters(), self.network.quality.g_s_scale16]
@@ -188,7 +209,7 @@ class CodecRecipe:
     def set_progress(self, progress: float) -> None:
         """The recipe does not change over a run."""
 
-    def batch(self, step: int, rank: int) -> Any:
+    def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor]:
         """(x (B, 3, P, P) float in [0, 1], levels (B,))."""
         c = self.config
         rng = batch_rng(c.seed, step, rank)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -38,24 +40,26 @@ class Group:
         return float(shared)
 
 
-def join_group(device: torch.device) -> Group:
-    """Join the group that torchrun's environment describes; alone without one.
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks and writes: rank 0, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+@contextmanager
+def joined_group(device: torch.device) -> Iterator[Group]:
+    """The group that torchrun's environment describes, left at the end; alone without one.
 
     Args:
         device: "cpu" trains over gloo; "cuda" takes the device of the local rank, over nccl.
     """
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    if world_size == 1:
-        return Group(device)
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Group(device)
+        return
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(backend)
-    return Group(device, distributed.get_rank(), world_size)
-
-
-def leave_group(group: Group) -> None:
-    """Undo join_group."""
-    if group.world_size > 1:
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Group(device, distributed.get_rank(), distributed.get_world_size())
+    finally:
         distributed.destroy_process_group()

@@ -15,58 +15,21 @@ import numpy as np
 import torch
 from compressai.entropy_models import EntropyBottleneck
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cdsrcodec.entropy import TableSet
+from cdsrcodec.errors import TrainingError
 from cdsrcodec.layers.integer import EXACT_LIMIT, FRACTION_BITS, ONE, worst_sum
-from cdsrcodec.models.cdsr1 import LATENT_CHANNELS
 from cdsrcodec.models.context_prior import SCALE_MIN
 from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.training.codec_recipe import TrainableCdsr1
+from cdsrcodec.training.integers import LOG_SCALE_STEP, SCALE_COUNT, quantise_layer
+from cdsrcodec.training.storage import write_tensors
 
-SCALE_COUNT = 64
-SCALE_MAX = 256.0
-LOG_SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_COUNT - 1)
 _TAIL_SIGMAS = 5.4  # beyond it a symbol is rarer than the smallest count, 2^-24
-_MAX_SHIFT = 24
 _HYPER_REACH = 512
-
-
-def quantise_layer(conv: nn.Conv2d, *, is_head: bool) -> dict[str, Tensor]:
-    """int16 weights with a power-of-two scale per output channel.
-
-    A head's second half is log scales; it is turned affinely into indexes of
-    the scale table, so that the integer network puts these out directly.
-    """
-    assert conv.bias is not None
-    weight, bias = conv.weight.detach().double(), conv.bias.detach().double()
-    if is_head:
-        weight, bias = weight.clone(), bias.clone()
-        weight[LATENT_CHANNELS:] /= LOG_SCALE_STEP
-        bias[LATENT_CHANNELS:] = (bias[LATENT_CHANNELS:] - math.log(SCALE_MIN)) / LOG_SCALE_STEP
-    largest = weight.abs().amax((1, 2, 3)).clamp(min=2.0**-30)
-    shift = (32767 / largest).log2().floor().clamp(1, _MAX_SHIFT)
-    if (largest * torch.exp2(shift) > 32767).any():
-        raise ValueError("a weight is too large for int16 at the smallest shift")
-    scale = torch.exp2(shift)
-    return {
-        "weight": (weight * scale[:, None, None, None]).round().to(torch.int16),
-        "bias": (bias * scale * ONE).round().to(torch.int64),
-        "shift": shift.to(torch.uint8),
-    }
-
-
-def dequantise_layer(layer: dict[str, Tensor], *, is_head: bool) -> tuple[Tensor, Tensor]:
-    """Inverse of quantise_layer: float weight and bias."""
-    scale = torch.exp2(layer["shift"].double())
-    weight = layer["weight"].double() / scale[:, None, None, None]
-    bias = layer["bias"].double() / (scale * ONE)
-    if is_head:
-        weight[LATENT_CHANNELS:] *= LOG_SCALE_STEP
-        bias[LATENT_CHANNELS:] = bias[LATENT_CHANNELS:] * LOG_SCALE_STEP + math.log(SCALE_MIN)
-    return weight.float(), bias.float()
+_DIVERGED_HINT = "hint: the run diverged; train again at a lower --learning-rate"
 
 
 def gaussian_tables() -> TableSet:
@@ -95,8 +58,8 @@ def hyper_tables(bottleneck: EntropyBottleneck) -> tuple[TableSet, Tensor]:
         pmf = bottleneck(z[None, :, :, None], training=False)[1][0, :, :, 0].numpy()
     probabilities, lows = [], []
     for channel in pmf:
-        used = np.flatnonzero(channel > 2.0**-22)
-        first, last = min(used[0], _HYPER_REACH), max(used[-1], _HYPER_REACH)
+        used = [_HYPER_REACH, *np.flatnonzero(channel > 2.0**-22)]
+        first, last = min(used), max(used)
         symbols = channel[first : last + 1]
         probabilities.append(np.append(symbols, max(0.0, 1 - symbols.sum())))
         lows.append(int(first) - _HYPER_REACH)
@@ -114,10 +77,14 @@ def _table_tensors(prefix: str, tables: TableSet) -> dict[str, Tensor]:
 
 def _half(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Convolution weights in fp16, the rest in fp32, detached and contiguous."""
-    return {
+    halves = {
         name: (t.half() if t.ndim == 4 else t.float()).detach().contiguous()
         for name, t in state.items()
     }
+    for name, tensor in halves.items():
+        if not tensor.isfinite().all():
+            raise TrainingError(f"{name}: too large for fp16, or not a number. {_DIVERGED_HINT}")
+    return halves
 
 
 def export_entropy(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
@@ -127,7 +94,8 @@ def export_entropy(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
         The largest |sum| each integer layer can reach; all are below 2^53.
 
     Raises:
-        ValueError: a layer cannot be exact.
+        TrainingError: a layer cannot be exact.
+        FileAccessError: the file cannot be written.
     """
     modules = dict(network.named_modules())
     tensors: dict[str, Tensor] = {}
@@ -135,58 +103,47 @@ def export_entropy(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
     for name in LAYERS:
         conv = modules[name]
         assert isinstance(conv, nn.Conv2d)
-        layer = quantise_layer(conv, is_head=name in HEAD_LAYERS)
+        try:
+            layer = quantise_layer(conv, is_head=name in HEAD_LAYERS)
+        except ValueError as error:
+            raise TrainingError(f"{name}: {error}. {_DIVERGED_HINT}") from error
         bounds[name] = worst_sum(layer["weight"], layer["bias"], layer["shift"])
         if bounds[name] >= EXACT_LIMIT:
-            raise ValueError(f"{name}: sums up to {bounds[name]} are not exact in float64")
+            raise TrainingError(
+                f"{name}: sums up to {bounds[name]} are not exact in float64. {_DIVERGED_HINT}"
+            )
         tensors |= {f"{name}.{part}": tensor for part, tensor in layer.items()}
     z_tables, medians = hyper_tables(network.entropy_bottleneck)
     tensors |= _table_tensors("z", z_tables) | {"z.medians": medians}
     tensors |= _table_tensors("gaussian", gaussian_tables())
-    tensors["quality.log_gain"] = network.quality.log_gain.detach().float().contiguous()
-    save_file(tensors, folder / "entropy.safetensors", {"fraction_bits": str(FRACTION_BITS)})
+    tensors |= _half({"quality.log_gain": network.quality.log_gain})
+    write_tensors(folder / "entropy.safetensors", tensors, {"fraction_bits": str(FRACTION_BITS)})
     return bounds
 
 
-def export_transforms(network: TrainableCdsr1, folder: Path) -> None:
-    """Write encoder.safetensors, decoder.safetensors and training.safetensors.
+def _select(network: TrainableCdsr1, prefixes: tuple[str, ...]) -> dict[str, Tensor]:
+    return {k: v for k, v in network.named_parameters() if k.startswith(prefixes)}
 
-    The last one holds what only training needs: the factorised prior as a network.
-    """
-    state = network.state_dict()
-    encoder_keys = ("g_a.", "h_a.", "quality.g_a_")
-    decoder_keys = ("g_s.", "quality.g_s_", "quality.log_gain_correction")
-    parameters = dict(network.entropy_bottleneck.named_parameters(prefix="entropy_bottleneck"))
-    for name, part in (
-        ("encoder", {k: v for k, v in state.items() if k.startswith(encoder_keys)}),
-        ("decoder", {k: v for k, v in state.items() if k.startswith(decoder_keys)}),
-        ("training", {k: v.detach() for k, v in parameters.items()}),
-    ):
-        save_file(_half(part), folder / f"{name}.safetensors")
+
+def export_decoder(network: TrainableCdsr1, folder: Path) -> None:
+    """Write decoder.safetensors, which may change without a change of the format."""
+    part = _select(network, ("g_s.", "quality.g_s_", "quality.log_gain_correction"))
+    write_tensors(folder / "decoder.safetensors", _half(part))
 
 
 def export_codec(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
-    """Write all files of a codec; see export_entropy for what is returned."""
-    folder.mkdir(parents=True, exist_ok=True)
-    bounds = export_entropy(network, folder)
-    export_transforms(network, folder)
-    return bounds
+    """Write all files of a codec into an existing folder; returns what export_entropy does.
 
-
-def load_exported(network: TrainableCdsr1, folder: Path) -> None:
-    """Fill a float network from exported files, to train on from a release."""
-    entropy = load_file(folder / "entropy.safetensors")
-    state = {"quality.log_gain": entropy["quality.log_gain"]}
-    for name in LAYERS:
-        layer = {part: entropy[f"{name}.{part}"] for part in ("weight", "bias", "shift")}
-        weight, bias = dequantise_layer(layer, is_head=name in HEAD_LAYERS)
-        state |= {f"{name}.weight": weight, f"{name}.bias": bias}
-    for part in ("encoder", "decoder", "training"):
-        state |= load_file(folder / f"{part}.safetensors")
-    network.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    training.safetensors holds what only training needs: the factorised prior as a network.
+    """
+    encoder = _select(network, ("g_a.", "h_a.", "quality.g_a_"))
+    write_tensors(folder / "encoder.safetensors", _half(encoder))
+    export_decoder(network, folder)
+    prior = _select(network, ("entropy_bottleneck.",))
+    write_tensors(folder / "training.safetensors", _half(prior))
+    return export_entropy(network, folder)
 
 
 def export_upscaler(upscaler: LatentUpscaler, path: Path) -> None:
     """Write an upscaler with the size of its trunk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(_half(upscaler.state_dict()), path, {"blocks": str(len(upscaler.trunk))})
+    write_tensors(path, _half(upscaler.state_dict()), {"blocks": str(len(upscaler.trunk))})

@@ -8,32 +8,34 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.training.distributed import Group
+from cdsrcodec.training.storage import make_folder, read_checkpoint, write_checkpoint
 
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.csv"
+LOG_STEPS = 10  # steps between rows of the log
 
 
 class Recipe(Protocol):
     """What the loop needs of a recipe."""
 
-    module: nn.Module
-    """forward(batch) -> (loss, metrics); its trainable parameters are trained."""
+    @property
+    def module(self) -> nn.Module:
+        """forward(batch) -> (loss, metrics); its trainable parameters are trained."""
 
-    def batch(self, step: int, rank: int) -> Any:
+    def batch(self, step: int, rank: int) -> object:
         """The batch of this step on this rank; depends on nothing else."""
 
     def set_progress(self, progress: float) -> None:
@@ -53,7 +55,7 @@ class LoopConfig:
         warmup_steps: linear start.
         ema_decay: of the averaged weights that are exported.
         checkpoint_minutes: interval of checkpoints.
-        precision: "fp32", or "bf16" for autocast.
+        precision: "fp32", "bf16" for autocast, or "auto" (see runs.resolve_precision).
     """
 
     output: Path
@@ -63,7 +65,7 @@ class LoopConfig:
     warmup_steps: int = 200
     ema_decay: float = 0.999
     checkpoint_minutes: float = 10.0
-    precision: str = "fp32"
+    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ class TrainingLoop:
         on_step: called with a StepReport on rank 0 after each step.
 
     Raises:
-        TrainingError: no budget was given, or the checkpoint is another run's.
+        TrainingError: no budget was given, or the checkpoint is damaged or another run's.
+        FileAccessError: the output cannot be written.
     """
 
     def __init__(
@@ -130,13 +133,12 @@ class TrainingLoop:
         self.module = recipe.module.to(group.device)
         self.trained = {n: p for n, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = list(self.trained.values())
-        self.optimizer = torch.optim.Adam(
-            self.parameters, lr=config.learning_rate, fused=group.device.type in ("cpu", "cuda")
-        )
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
         self.averages = [p.detach().clone() for p in self.parameters]
         self.guard = GradientGuard()
         self.step = 0
         self.elapsed_before_s = 0.0
+        make_folder(config.output)
         self.checkpoint_path = config.output / CHECKPOINT_NAME
         if self.checkpoint_path.exists():
             self._restore()
@@ -203,11 +205,10 @@ class TrainingLoop:
             return
         if self.on_step is not None:
             self.on_step(report)
-        if report.step % 10 == 1 or self.config.steps is not None:
+        if report.step % LOG_STEPS == 1:
             self._log(report)
 
     def _log(self, report: StepReport) -> None:
-        self.config.output.mkdir(parents=True, exist_ok=True)
         path = self.config.output / LOG_NAME
         row = {
             "step": report.step,
@@ -224,7 +225,6 @@ class TrainingLoop:
     def _save(self, elapsed_s: float) -> None:
         if self.group.rank != 0:
             return
-        self.config.output.mkdir(parents=True, exist_ok=True)
         state = {
             "module": self.module.state_dict(),
             "averages": dict(zip(self.trained, self.averages, strict=True)),
@@ -233,13 +233,12 @@ class TrainingLoop:
             "step": self.step,
             "elapsed_s": elapsed_s,
         }
-        temporary = self.checkpoint_path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.checkpoint_path)
+        write_checkpoint(self.checkpoint_path, state)
 
     def _restore(self) -> None:
-        state = torch.load(self.checkpoint_path, map_location=self.group.device, weights_only=True)
-        if set(state["averages"]) != set(self.trained):
+        state = read_checkpoint(self.checkpoint_path, self.group.device)
+        shapes = {name: average.shape for name, average in state.get("averages", {}).items()}
+        if shapes != {name: parameter.shape for name, parameter in self.trained.items()}:
             raise TrainingError(
                 f"{self.checkpoint_path}: the checkpoint is of another recipe. "
                 "hint: name another --output, or remove it to start anew"

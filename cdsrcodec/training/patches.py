@@ -6,6 +6,8 @@ run that is killed and resumed sees the patches it would have seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ class ImageFolder:
         cache_gb: decoded pictures kept in memory; the rest is decoded anew each time.
 
     Raises:
-        InputImageError: the folder has no picture that is large enough.
+        InputImageError: no picture is large enough, or a file is none.
     """
 
     def __init__(self, folder: Path, *, min_side_px: int, cache_gb: float = 4.0) -> None:
@@ -44,10 +46,15 @@ class ImageFolder:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Picture `index` as uint8 (H, W, 3)."""
+        """Picture `index` as uint8 (H, W, 3).
+
+        Raises:
+            InputImageError: its pixels are damaged.
+        """
         if index in self._cache:
             return self._cache[index]
-        with Image.open(self.paths[index]) as image:
+        path = self.paths[index]
+        with _decoder_errors(path), Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))
         if pixels.nbytes <= self._budget_bytes:
             self._budget_bytes -= pixels.nbytes
@@ -56,8 +63,21 @@ class ImageFolder:
 
 
 def _short_side_px(path: Path) -> int:
-    with Image.open(path) as image:
+    with _decoder_errors(path), Image.open(path) as image:
         return min(image.size)
+
+
+@contextmanager
+def _decoder_errors(path: Path) -> Iterator[None]:
+    """One error for about every exception there is, which Pillow raises on damaged bytes."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise InputImageError(
+            f"{path}: not an image, or a damaged one. hint: remove it from the folder"
+        ) from error
 
 
 def downscale(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from cdsrcodec.errors import TrainingError
 from cdsrcodec.layers.blocks import freeze
-from cdsrcodec.models.cdsr1 import LEVELS
-from cdsrcodec.models.context_prior import crop_like
+from cdsrcodec.models.cdsr1 import LEVELS, SynthesisTransform
+from cdsrcodec.models.context_prior import crop_like, round_rate_aware
 from cdsrcodec.sr.latent import UPSCALE, LatentUpscaler
-from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_float_weights
+from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.patches import ImageFolder, batch_rng, downscale, patch_batch
 
 L1_SHARE = 0.5  # of the budget, before the loss turns to PSNR itself
@@ -27,11 +30,12 @@ class UpscalerRecipeConfig:
 
     Attributes:
         data: folder of training images, the large ones.
-        codec: float weights of the frozen codec.
+        codec: weights of the frozen codec, see codec_recipe.load_network.
         patch_px: side of the low-resolution patch, divisible by 16.
         batch: patches per step and process.
         blocks: residual blocks of the trunk.
         seed: of patches and initialisation.
+        start: an upscaler file to train on from, exported or of a run; None to start anew.
     """
 
     data: Path
@@ -40,24 +44,39 @@ class UpscalerRecipeConfig:
     batch: int = 8
     blocks: int = 6
     seed: int = 0
+    start: Path | None = None
 
 
 def new_upscaler(codec: TrainableCdsr1, blocks: int) -> LatentUpscaler:
     """An upscaler for this codec whose synthesis is a copy of the codec's g_s."""
-    fresh = TrainableCdsr1()
+    synthesis = SynthesisTransform()
+    synthesis.load_state_dict(codec.g_s.state_dict())
     tables = codec.quality
     upscaler = LatentUpscaler(
-        fresh.g_s,
+        synthesis,
         scale16=tables.g_s_scale16.shape[1],
         scale8=tables.g_s_scale8.shape[1],
         levels=LEVELS,
         blocks=blocks,
     )
-    fresh.g_s.load_state_dict(codec.g_s.state_dict())
     with torch.no_grad():
         upscaler.scale16.copy_(tables.g_s_scale16)
         upscaler.scale8.copy_(tables.g_s_scale8)
     return upscaler
+
+
+def load_upscaler(upscaler: LatentUpscaler, start: Path) -> None:
+    """Fill an upscaler from a file of its weights.
+
+    Raises:
+        TrainingError: no such file, or of another network.
+    """
+    try:
+        upscaler.load_state_dict({k: v.float() for k, v in load_file(start).items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise TrainingError(
+            f"{start}: not weights of this upscaler. hint: --blocks must be that of the file"
+        ) from error
 
 
 class EnlargementObjective(nn.Module):
@@ -88,10 +107,13 @@ class UpscalerRecipe:
         self.config, self.device = config, device
         torch.manual_seed(config.seed)
         self.codec = TrainableCdsr1()
-        load_float_weights(self.codec, config.codec)
+        load_network(self.codec, config.codec)
         freeze(self.codec.parameters())
         self.codec.eval().to(device)
-        self.module = EnlargementObjective(new_upscaler(self.codec, config.blocks))
+        upscaler = new_upscaler(self.codec, config.blocks)
+        if config.start is not None:
+            load_upscaler(upscaler, config.start)
+        self.module = EnlargementObjective(upscaler)
         self.module.to(memory_format=torch.channels_last)
         self.images = ImageFolder(config.data, min_side_px=config.patch_px * UPSCALE)
 
@@ -99,7 +121,7 @@ class UpscalerRecipe:
         """Turn from L1 to log MSE after L1_SHARE of the budget."""
         self.module.use_l1 = progress < L1_SHARE
 
-    def batch(self, step: int, rank: int) -> Any:
+    def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         """(y_hat, levels, HR patches): the codec runs on the reduced patches."""
         c = self.config
         rng = batch_rng(c.seed, step, rank)
@@ -111,7 +133,7 @@ class UpscalerRecipe:
         level = torch.from_numpy((LEVELS - 1) * u).float().to(self.device)
         return self._code(self._to_tensor(lr), level), level, self._to_tensor(hr)
 
-    def _to_tensor(self, patches: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
+    def _to_tensor(self, patches: NDArray[np.uint8]) -> Tensor:
         x = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
         return x.float() / 255
 
@@ -119,5 +141,6 @@ class UpscalerRecipe:
     def _code(self, x: Tensor, level: Tensor) -> Tensor:
         y_gained, z = self.codec.analyse(x, level)
         features = crop_like(self.codec.h_s(self.codec.quantise_z(z)), y_gained)
-        out = self.codec.prior(features, y_gained)
-        return out.y_hat_gained * self.codec.quality.inverse_gain(level)
+        out = self.codec.prior(features, y_gained, round_rate_aware)
+        y_hat: Tensor = out.y_hat_gained * self.codec.quality.inverse_gain(level)
+        return y_hat

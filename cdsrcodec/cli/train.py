@@ -1,0 +1,290 @@
+"""cdsrcodec train: the recipes behind the shipped weights, and their export."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+
+import click
+
+from cdsrcodec.cli import options
+from cdsrcodec.models.registry import codec_named
+
+if TYPE_CHECKING:
+    from cdsrcodec.training.loop import LoopConfig, StepReport
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+PLAIN_LINE_STEPS = 50  # between lines where there is no terminal
+SMOOTHING = 0.98  # of the running means that are displayed
+
+
+class FiniteRange(click.FloatRange):
+    """A FloatRange without "nan" and "inf", which pass Click's and never end a run."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number that value stands for, if it is in the range."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+@click.group()
+def train() -> None:
+    """Train the networks and export them.
+
+    A run is resumed by giving the same command again. Several processes train
+    together under torchrun: torchrun --nproc-per-node 2 -m cdsrcodec train codec ...
+    """
+
+
+class LoopOptions(TypedDict):
+    """What run_options hands to a command for the loop."""
+
+    output: Path
+    minutes: float | None
+    steps: int | None
+    learning_rate: float
+    warmup_steps: int
+    ema_decay: float
+    precision: str
+    checkpoint_minutes: float
+
+
+def run_options(command: Command) -> Command:
+    """The options that every run has, in the order of --help."""
+    for option in reversed(
+        [
+            click.argument("data", metavar="DATA", type=options.FILE),
+            click.option(
+                "-o", "--output", type=options.FILE, required=True,
+                help="Folder of the run: checkpoint, log.csv and the trained weights.",
+            ),
+            click.option(
+                "--minutes", type=FiniteRange(min=0, min_open=True),
+                help="Budget in wall-clock time; the learning rate decays to zero at its end.",
+            ),
+            click.option(
+                "--steps", type=click.IntRange(min=1),
+                help="Budget in steps instead; makes a run reproducible.",
+            ),
+            click.option(
+                "--learning-rate", type=FiniteRange(min=0, min_open=True), default=2e-4,
+                show_default=True,
+            ),
+            click.option(
+                "--warmup", "warmup_steps", type=click.IntRange(min=0), default=200,
+                show_default=True, help="Steps of linear warm-up.",
+            ),
+            click.option(
+                "--ema", "ema_decay", type=FiniteRange(0, 1, max_open=True), default=0.999,
+                show_default=True,
+                help="Decay of the averaged weights, which are the ones exported.",
+            ),
+            click.option(
+                "--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto",
+                show_default=True, help="auto is bf16 where the hardware has it.",
+            ),
+            click.option(
+                "--checkpoint-minutes", type=FiniteRange(min=0), default=10.0, show_default=True
+            ),
+            click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True),
+            options.device_option,
+            options.debug_option,
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def loop_config(**settings: Unpack[LoopOptions]) -> LoopConfig:
+    """LoopConfig of the run options."""
+    from cdsrcodec.training.loop import LoopConfig
+
+    if (settings["minutes"] is None) == (settings["steps"] is None):
+        raise click.UsageError("give either --minutes or --steps")
+    return LoopConfig(**settings)
+
+
+@train.command()
+@run_options
+@click.option(
+    "--patch", "patch_px", type=click.IntRange(min=64), default=192, show_default=True,
+    help="Side of a patch in pixels, divisible by 64.",
+)  # fmt: skip
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option(
+    "--factor", "factors", type=click.IntRange(min=1), multiple=True, default=(1, 1, 2),
+    show_default=True, help="Train on pictures reduced by it; repeat to mix.",
+)  # fmt: skip
+@click.option(
+    "--high-rate-bias", type=FiniteRange(min=0, min_open=True), default=1.0,
+    show_default=True, help="Exponent of the draw of qualities; below 1 favours high ones.",
+)  # fmt: skip
+@click.option(
+    "--part", type=click.Choice(["all", "decoder"]), default="all", show_default=True,
+    help="decoder: g_s alone; existing files stay readable.",
+)  # fmt: skip
+@click.option(
+    "--start", type=options.FILE, help="Weights to start from: a codec.safetensors, or a "
+    "folder of exported files. Default: the shipped ones.",
+)  # fmt: skip
+@click.option("--from-zero", is_flag=True, help="Start from random weights instead.")
+def codec(
+    data: Path,
+    device: str,
+    seed: int,
+    patch_px: int,
+    batch: int,
+    factors: tuple[int, ...],
+    high_rate_bias: float,
+    part: str,
+    start: Path | None,
+    from_zero: bool,
+    **loop: Unpack[LoopOptions],
+) -> None:
+    """Train the cdsr1 codec on the pictures of the folder DATA."""
+    from cdsrcodec.codec import resolve_device
+    from cdsrcodec.training.codec_recipe import CodecRecipeConfig
+    from cdsrcodec.training.runs import train_codec
+
+    if patch_px % 64:
+        raise click.BadParameter("must be divisible by 64", param_hint="--patch")
+    if from_zero and start is not None:
+        raise click.UsageError("--from-zero and --start exclude each other")
+    config = CodecRecipeConfig(
+        data=data,
+        patch_px=patch_px,
+        batch=batch,
+        factors=factors,
+        high_rate_bias=high_rate_bias,
+        part=part,
+        start=None if from_zero else start or codec_named("cdsr1").folder,
+        seed=seed,
+    )
+    with _display("codec") as on_step:
+        weights = train_codec(config, loop_config(**loop), resolve_device(device), on_step)
+    _announce(weights)
+
+
+@train.command()
+@run_options
+@click.option(
+    "--patch", "patch_px", type=click.IntRange(min=16), default=96, show_default=True,
+    help="Side of the low-resolution patch in pixels, divisible by 16.",
+)  # fmt: skip
+@click.option("--batch", type=click.IntRange(min=1), default=4, show_default=True)
+@click.option(
+    "--blocks", type=click.IntRange(min=0), default=6, show_default=True,
+    help="Residual blocks of the trunk.",
+)  # fmt: skip
+@click.option(
+    "--codec", "codec_weights", type=options.FILE,
+    help="The frozen codec: a codec.safetensors or a folder. Default: the shipped one.",
+)  # fmt: skip
+@click.option("--start", type=options.FILE, help="Upscaler weights to train on from.")
+def upscaler(
+    data: Path,
+    device: str,
+    seed: int,
+    patch_px: int,
+    batch: int,
+    blocks: int,
+    codec_weights: Path | None,
+    start: Path | None,
+    **loop: Unpack[LoopOptions],
+) -> None:
+    """Train the 4x decoder `latent` on the large pictures of the folder DATA."""
+    from cdsrcodec.codec import resolve_device
+    from cdsrcodec.training.runs import train_upscaler
+    from cdsrcodec.training.upscaler_recipe import UpscalerRecipeConfig
+
+    if patch_px % 16:
+        raise click.BadParameter("must be divisible by 16", param_hint="--patch")
+    config = UpscalerRecipeConfig(
+        data=data,
+        codec=codec_weights or codec_named("cdsr1").folder,
+        patch_px=patch_px,
+        batch=batch,
+        blocks=blocks,
+        seed=seed,
+        start=start,
+    )
+    with _display("upscaler") as on_step:
+        weights = train_upscaler(config, loop_config(**loop), resolve_device(device), on_step)
+    _announce(weights)
+
+
+@train.command()
+@click.argument("run", metavar="RUN", type=options.FILE)
+@click.argument("target", metavar="FOLDER", type=options.FILE)
+@options.debug_option
+def export(run: Path, target: Path) -> None:
+    """Write the files to be shipped from the finished run RUN into FOLDER.
+
+    Prints, for each integer layer, the largest sum that it can reach: below 2^53
+    the layer is exact on every machine.
+    """
+    from math import log2
+
+    from cdsrcodec.training.runs import export_run
+
+    for layer, bound in export_run(run, target).items():
+        click.echo(f"{layer}: sums below 2^{log2(bound):.1f}, exact below 2^53")
+    click.echo(f"{target}: written")
+
+
+def _announce(weights: Path) -> None:
+    """The last line of a run, once however many processes trained."""
+    from cdsrcodec.training.distributed import is_first_process
+
+    if is_first_process():
+        run = weights.parent
+        click.echo(f"{weights}: trained. Export with: cdsrcodec train export {run} FOLDER")
+
+
+@contextmanager
+def _display(title: str) -> Iterator[Callable[[StepReport], None]]:
+    """A progress bar with running means on a terminal, plain lines elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from cdsrcodec.training.distributed import is_first_process
+
+    console = Console(stderr=True)
+    means: dict[str, float] = {}
+
+    def running(report: StepReport) -> str:
+        for name, value in report.metrics.items():
+            if not math.isfinite(value):
+                continue  # a skipped step; a mean would never forget it
+            # The mean of the steps so far, until there are enough of them.
+            keep = min(SMOOTHING, 1 - 1 / report.step)
+            means[name] = keep * means.get(name, value) + (1 - keep) * value
+        return " ".join(f"{name} {value:.4g}" for name, value in means.items())
+
+    with Progress(
+        TextColumn(title),
+        BarColumn(),
+        TextColumn("{task.percentage:5.1f} %  step {task.fields[step]}  {task.fields[means]}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not (console.is_terminal and is_first_process()),
+    ) as progress:
+        task = progress.add_task(title, total=1.0, step=0, means="")
+
+        def on_step(report: StepReport) -> None:
+            text = running(report)
+            progress.update(task, completed=report.progress, step=report.step, means=text)
+            if not console.is_terminal and report.step % PLAIN_LINE_STEPS == 1:
+                click.echo(
+                    f"{title}: {100 * report.progress:.1f} %, step {report.step}, {text}", err=True
+                )
+
+        yield on_step
+        progress.update(task, completed=1.0)

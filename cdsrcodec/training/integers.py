@@ -1,0 +1,79 @@
+"""Layers of the entropy networks between float, for training, and int16, for coding."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cdsrcodec.layers.integer import EXACT_LIMIT, ONE
+from cdsrcodec.models.cdsr1 import LATENT_CHANNELS
+from cdsrcodec.models.context_prior import SCALE_MIN
+from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
+
+SCALE_COUNT = 64
+SCALE_MAX = 256.0
+LOG_SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_COUNT - 1)
+_MAX_SHIFT = 24
+
+
+def quantise_layer(conv: nn.Conv2d, *, is_head: bool) -> dict[str, Tensor]:
+    """int16 weights with a power-of-two scale per output channel.
+
+    A head's second half is log scales; it is turned affinely into indexes of
+    the scale table, so that the integer network puts these out directly.
+
+    Raises:
+        ValueError: a weight or bias is too large, or not a number.
+    """
+    assert conv.bias is not None
+    weight, bias = conv.weight.detach().double(), conv.bias.detach().double()
+    if is_head:
+        weight, bias = weight.clone(), bias.clone()
+        weight[LATENT_CHANNELS:] /= LOG_SCALE_STEP
+        bias[LATENT_CHANNELS:] = (bias[LATENT_CHANNELS:] - math.log(SCALE_MIN)) / LOG_SCALE_STEP
+    largest = weight.abs().amax((1, 2, 3)).clamp(min=2.0**-30)
+    shift = (32767 / largest).log2().floor().clamp(1, _MAX_SHIFT)
+    scale = torch.exp2(shift)
+    scaled_bias = bias * scale * ONE
+    # Said in this way round, NaN fails too.
+    if not (largest * scale <= 32767).all():
+        raise ValueError("a weight is too large for int16 at the smallest shift")
+    if not (scaled_bias.abs() < EXACT_LIMIT).all():
+        raise ValueError("a bias is too large for exact sums")
+    return {
+        "weight": (weight * scale[:, None, None, None]).round().to(torch.int16),
+        "bias": scaled_bias.round().to(torch.int64),
+        "shift": shift.to(torch.uint8),
+    }
+
+
+def dequantise_layer(layer: dict[str, Tensor], *, is_head: bool) -> tuple[Tensor, Tensor]:
+    """Inverse of quantise_layer: float weight and bias."""
+    scale = torch.exp2(layer["shift"].double())
+    weight = layer["weight"].double() / scale[:, None, None, None]
+    bias = layer["bias"].double() / (scale * ONE)
+    if is_head:
+        weight[LATENT_CHANNELS:] *= LOG_SCALE_STEP
+        bias[LATENT_CHANNELS:] = bias[LATENT_CHANNELS:] * LOG_SCALE_STEP + math.log(SCALE_MIN)
+    return weight.float(), bias.float()
+
+
+def exported_state(folder: Path) -> dict[str, Tensor]:
+    """The float state of a codec that was exported to `folder`, to train on from a release.
+
+    Raises:
+        OSError, SafetensorError, KeyError: files or tensors are missing or damaged.
+    """
+    entropy = load_file(folder / "entropy.safetensors")
+    state = {"quality.log_gain": entropy["quality.log_gain"]}
+    for name in LAYERS:
+        layer = {part: entropy[f"{name}.{part}"] for part in ("weight", "bias", "shift")}
+        weight, bias = dequantise_layer(layer, is_head=name in HEAD_LAYERS)
+        state |= {f"{name}.weight": weight, f"{name}.bias": bias}
+    for part in ("encoder", "decoder", "training"):
+        state |= load_file(folder / f"{part}.safetensors")
+    return {name: tensor.float() for name, tensor in state.items()}

@@ -1,0 +1,175 @@
+"""Whole runs: recipe, loop and group put together, and the float weights they leave.
+
+A run's folder holds `checkpoint.pt` (to resume), `log.csv`, and at the end
+`codec.safetensors` or `upscaler.safetensors`, the averaged float weights that
+`export_run` turns into the files that are shipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from cdsrcodec.errors import TrainingError
+from cdsrcodec.training.codec_recipe import (
+    CodecRecipe,
+    CodecRecipeConfig,
+    TrainableCdsr1,
+    load_network,
+)
+from cdsrcodec.training.distributed import joined_group
+from cdsrcodec.training.export import export_codec, export_decoder, export_upscaler
+from cdsrcodec.training.loop import LoopConfig, Recipe, StepReport, TrainingLoop
+from cdsrcodec.training.storage import make_folder, write_tensors
+from cdsrcodec.training.upscaler_recipe import (
+    UpscalerRecipe,
+    UpscalerRecipeConfig,
+    load_upscaler,
+    new_upscaler,
+)
+
+CODEC_FILE = "codec.safetensors"
+UPSCALER_FILE = "upscaler.safetensors"
+OnStep = Callable[[StepReport], None]
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """The precision to train with: "fp32" or "bf16" as named, or what "auto" stands for.
+
+    auto takes bf16 where the hardware multiplies it natively; an emulated bf16 is
+    slower than fp32.
+    """
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    # Early versions of torch cannot tell.
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    native = any(capabilities.get(kind) for kind in ("avx512_bf16", "amx_bf16", "bf16"))
+    return "bf16" if native else "fp32"
+
+
+def train_codec(
+    config: CodecRecipeConfig,
+    loop_config: LoopConfig,
+    device: torch.device,
+    on_step: OnStep | None = None,
+) -> Path:
+    """Run the codec recipe to the end of its budget, or go on with it.
+
+    Returns:
+        The file of averaged float weights.
+
+    Raises:
+        InputImageError: no training images.
+        TrainingError: weights or checkpoint do not fit.
+        FileAccessError: the output cannot be written.
+    """
+
+    def build(device: torch.device) -> Recipe:
+        return CodecRecipe(config, device)
+
+    metadata = {"part": config.part}
+    return _run(build, loop_config, device, on_step, "network.", CODEC_FILE, metadata)
+
+
+def train_upscaler(
+    config: UpscalerRecipeConfig,
+    loop_config: LoopConfig,
+    device: torch.device,
+    on_step: OnStep | None = None,
+) -> Path:
+    """Run the upscaler recipe to the end of its budget; as train_codec."""
+
+    def build(device: torch.device) -> Recipe:
+        return UpscalerRecipe(config, device)
+
+    metadata = {"blocks": str(config.blocks)}
+    return _run(build, loop_config, device, on_step, "upscaler.", UPSCALER_FILE, metadata)
+
+
+def _run(
+    build: Callable[[torch.device], Recipe],
+    loop_config: LoopConfig,
+    device: torch.device,
+    on_step: OnStep | None,
+    prefix: str,
+    file_name: str,
+    metadata: dict[str, str],
+) -> Path:
+    target = loop_config.output / file_name
+    precision = resolve_precision(loop_config.precision, device)
+    with joined_group(device) as group:
+        recipe = build(group.device)
+        config = replace(loop_config, precision=precision)
+        state = TrainingLoop(recipe, config, group, on_step).run()
+        if group.rank == 0:
+            write_tensors(target, _float_weights(state, prefix), metadata)
+    return target
+
+
+def _float_weights(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The state without the objective's prefix, ready to be stored."""
+    return {
+        name.removeprefix(prefix): tensor.detach().cpu().contiguous()
+        for name, tensor in state.items()
+    }
+
+
+def export_run(run: Path, target: Path) -> dict[str, int]:
+    """Write the files to be shipped from a finished run.
+
+    Args:
+        run: folder of a finished run.
+        target: folder of a codec's weights. A codec run writes entropy, encoder,
+            decoder and training files there, or the decoder alone if it trained
+            only that; an upscaler run writes latent.safetensors.
+
+    Returns:
+        The proof of exactness: for each integer layer written the largest |sum| that it
+        can reach, below 2^53.
+
+    Raises:
+        TrainingError: the folder holds no finished run, or one that diverged.
+        FileAccessError: the target cannot be written.
+    """
+    file, setting = _finished_weights(run)
+    network = TrainableCdsr1()
+    if file.name == UPSCALER_FILE:
+        upscaler = new_upscaler(network, int(setting))
+        load_upscaler(upscaler, file)
+        make_folder(target)
+        export_upscaler(upscaler, target / "latent.safetensors")
+        return {}
+    load_network(network, file)
+    make_folder(target)
+    if setting == "decoder":
+        export_decoder(network, target)
+        return {}
+    return export_codec(network, target)
+
+
+def _finished_weights(run: Path) -> tuple[Path, str]:
+    """The file that a finished run left, and the setting that its metadata keep."""
+    for name, key in ((CODEC_FILE, "part"), (UPSCALER_FILE, "blocks")):
+        file = run / name
+        if not file.is_file():
+            continue
+        try:
+            with safe_open(file, "pt") as opened:
+                return file, opened.metadata()[key]
+        # No metadata at all are None.
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            raise TrainingError(
+                f"{file}: damaged, or not written by a run. "
+                "hint: start the run again with the same --output, which writes it anew"
+            ) from error
+    raise TrainingError(
+        f"{run}: no finished run: neither {CODEC_FILE} nor {UPSCALER_FILE} is there. "
+        "hint: start `cdsrcodec train codec` or `train upscaler` again with this --output"
+    )

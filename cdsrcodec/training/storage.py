@@ -1,0 +1,82 @@
+"""Files of a run: written whole or not at all, and read without running what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cdsrcodec.errors import FileAccessError, TrainingError
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, where they are not there yet.
+
+    Raises:
+        FileAccessError: it cannot be made.
+    """
+    with _writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_tensors(
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file, which save_file renames into place.
+
+    Raises:
+        FileAccessError: it cannot be written.
+    """
+    with _writing(path):
+        save_file(tensors, path, metadata)
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors, numbers and containers of them.
+
+    Raises:
+        FileAccessError: it cannot be written; an older checkpoint stays.
+    """
+    temporary = path.with_suffix(".tmp")
+    with _writing(path):
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """What write_checkpoint wrote; a pickle that would run code is refused.
+
+    Raises:
+        TrainingError: the file is damaged, or no checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    # On damaged bytes torch raises about every exception there is: a KeyError for a text.
+    except Exception as error:
+        raise TrainingError(
+            f"{path}: not a checkpoint, or a damaged one. hint: remove it to start anew"
+        ) from error
+    if not isinstance(state, dict):
+        raise TrainingError(f"{path}: not a checkpoint of a run. hint: remove it to start anew")
+    return state
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """One error for what the writers of torch and safetensors raise on a full disk."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise FileAccessError(
+            f"{path}: cannot be written: {reason.splitlines()[0]}. "
+            "hint: name another folder, or make room on the disk"
+        ) from error

@@ -1,0 +1,200 @@
+"""The command as a whole: help, usage errors, exit codes, tracebacks, interrupts."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+import cdsrcodec
+from cdsrcodec import errors
+from cdsrcodec.cli import options
+from cdsrcodec.cli.failures import OneLineErrorGroup
+from cdsrcodec.cli.main import COMMANDS
+
+Run = Callable[..., Result]
+Fails = Callable[..., str]
+
+ROOT = Path(__file__).resolve().parents[2]
+ERRORS = sorted(
+    (e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, Exception)),
+    key=lambda error: error.__name__,
+)
+EXIT_CODES = {
+    "BadMagicError": 4,
+    "CdsrError": 1,
+    "ChecksumError": 4,
+    "DesyncError": 6,
+    "DeviceError": 10,
+    "FileAccessError": 9,
+    "FormatError": 4,
+    "InputImageError": 3,
+    "LimitError": 8,
+    "ModelError": 5,
+    "OutputExistsError": 7,
+    "TrainingError": 11,
+    "TruncatedStreamError": 4,
+    "UnknownCriticalChunkError": 4,
+    "UnsupportedVersionError": 4,
+}
+
+
+def command_raising(failure: BaseException) -> click.Group:
+    """A command line like the real one, whose command `act` raises."""
+
+    @click.group(cls=OneLineErrorGroup)
+    @options.debug_option
+    def group() -> None:
+        pass
+
+    @group.command()
+    @options.debug_option
+    def act() -> None:
+        raise failure
+
+    return group
+
+
+def call(group: click.Group, *args: str, **env: str) -> Result:
+    return CliRunner(env=env).invoke(group, args, prog_name="cdsrcodec")
+
+
+def python(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cdsrcodec", *map(str, args)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.stdout.split()[-1] == cdsrcodec.__version__
+
+
+def test_help_lists_every_command(run: Run) -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    section = result.stdout.split("Commands:\n")[1].split("\n\n")[0]
+    listed = [line.split()[0] for line in section.splitlines()]
+    assert {"decode", "encode", "info", "verify"} <= set(listed)
+    assert listed == sorted(str(command.name) for command in COMMANDS)
+
+
+def test_help_explains_every_exit_code(run: Run) -> None:
+    section = run("--help").stdout.split("Exit codes:\n")[1]
+    explained = {int(number) for number in re.findall(r"\d+", section)}
+    assert explained == {2, 130, *EXIT_CODES.values()}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+def test_every_command_has_help(run: Run, command: click.Command) -> None:
+    result = run(str(command.name), "--help")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Usage: cdsrcodec {command.name} ")
+
+
+def test_no_arguments_show_the_help_as_wrong_usage(run: Run) -> None:
+    result = run()
+    assert result.exit_code == 2
+    assert "Commands:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'. hint: cdsrcodec --help"),
+        (["--frob"], "No such option '--frob'. hint: cdsrcodec --help"),
+        (["info"], "Missing argument 'FILE'. hint: cdsrcodec info --help"),
+        (["info", "--frob"], "No such option '--frob'. hint: cdsrcodec info --help"),
+        (["info", "a", "b"], "Got unexpected extra argument (b). hint: cdsrcodec info --help"),
+    ],
+)
+def test_wrong_usage_is_one_line_with_exit_code_2(
+    fails: Fails, args: list[str], message: str
+) -> None:
+    assert fails(2, *args) == message
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_every_error_leaves_with_its_documented_code(error: type[errors.CdsrError]) -> None:
+    message = "x.png: what is wrong. hint: what to do"
+    if issubclass(error, errors.FormatError):
+        failure: errors.CdsrError = error(message, offset=7)
+        message += " (byte 7)"
+    else:
+        failure = error(message)
+    result = call(command_raising(failure), "act")
+    assert result.exit_code == EXIT_CODES[error.__name__]
+    assert result.stderr == f"error: {message}\n"
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("failure", "exit_code", "line"),
+    [
+        (KeyboardInterrupt(), 130, "error: interrupted\n"),
+        (MemoryError(), 1, "error: out of memory. hint: a smaller picture needs less\n"),
+        (click.FileError("x", "is locked"), 1, "error: Could not open file 'x': is locked\n"),
+    ],
+    ids=["interrupt", "memory", "click"],
+)
+def test_other_expected_failures_are_one_line(
+    failure: BaseException, exit_code: int, line: str
+) -> None:
+    result = call(command_raising(failure), "act")
+    assert result.exit_code == exit_code
+    assert result.stderr == line
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    bug = ZeroDivisionError("a bug")
+    result = call(command_raising(bug), "act")
+    assert result.exception is bug
+
+
+@pytest.mark.parametrize(
+    ("args", "env"),
+    [(["--debug", "act"], {}), (["act", "--debug"], {}), (["act"], {"CDSRCODEC_DEBUG": "1"})],
+    ids=["before the command", "after the command", "environment"],
+)
+def test_debug_shows_the_traceback_before_the_line(args: list[str], env: dict[str, str]) -> None:
+    result = call(command_raising(errors.ModelError("unknown")), *args, **env)
+    assert result.exit_code == 5
+    lines = result.stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "error: unknown"
+
+
+def test_the_whole_process_reports_an_error_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.cdsr"
+    path.write_bytes(b"not a stream")
+    done = python("info", path)
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {path}: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_whole_process_calls_itself_by_its_name() -> None:
+    done = python("info")
+    assert done.returncode == 2
+    assert done.stderr == "error: Missing argument 'FILE'. hint: cdsrcodec info --help\n"
+
+
+def test_control_c_ends_the_whole_process_with_130(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.cdsr"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "cdsrcodec", "info", str(pipe)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    with pipe.open("wb"):  # returns when the process has opened its end and waits for bytes
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr == "error: interrupted\n"

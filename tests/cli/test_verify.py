@@ -1,0 +1,64 @@
+"""cdsrcodec verify: every file is looked at, the first error makes the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from click.testing import Result
+
+Run = Callable[..., Result]
+Fails = Callable[..., str]
+
+
+def test_a_good_file_is_ok_on_stdout(run: Run, stream: Path) -> None:
+    result = run("verify", stream)
+    assert result.exit_code == 0
+    assert result.stdout == f"{stream}: ok\n"
+    assert result.stderr == ""
+
+
+def test_a_broken_stream_is_reported(fails: Fails, broken: tuple[Path, int, str]) -> None:
+    path, exit_code, word = broken
+    message = fails(exit_code, "verify", path)
+    assert message.startswith(f"{path}: ")
+    assert word in message
+
+
+def test_symbols_that_differ_are_reported_though_the_bytes_are_right(
+    fails: Fails, stream: Path, stream_bytes: bytes, with_header: Callable[..., bytes]
+) -> None:
+    stream.write_bytes(with_header(stream_bytes, symbol_crc=1))
+    assert fails(6, "verify", stream).startswith(f"{stream}: ")
+
+
+def test_all_files_are_checked_and_the_first_error_counts(
+    run: Run, stream: Path, stream_bytes: bytes, with_header: Callable[..., bytes], tmp_path: Path
+) -> None:
+    other_model, cut, missing = (tmp_path / f"{name}.cdsr" for name in ("model", "cut", "missing"))
+    other_model.write_bytes(with_header(stream_bytes, model_id=200))
+    cut.write_bytes(stream_bytes[:-4])
+    result = run("verify", stream, other_model, cut, missing, stream)
+    assert result.exit_code == 5
+    assert result.stdout == f"{stream}: ok\n" * 2
+    errors = result.stderr.splitlines()
+    assert [line.split(": ")[:2] for line in errors] == [
+        ["error", str(other_model)],
+        ["error", str(cut)],
+        ["error", str(missing)],
+    ]
+
+
+def test_debug_shows_where_an_error_came_from_and_goes_on(
+    run: Run, stream: Path, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing.cdsr"
+    result = run("verify", "--debug", missing, stream)
+    assert result.exit_code == 9
+    assert "Traceback (most recent call last)" in result.stderr
+    assert f"error: {missing}: " in result.stderr
+    assert result.stdout == f"{stream}: ok\n"
+
+
+def test_no_file_is_wrong_usage(fails: Fails) -> None:
+    assert fails(2, "verify") == "Missing argument 'FILE...'. hint: cdsrcodec verify --help"
