@@ -177,7 +177,8 @@ def encode_file(
 ) -> EncodeReport:
     """Code the picture file `source` into the stream file `target`.
 
-    The file appears whole or not at all. Arguments as `encode`, and:
+    The file appears whole or not at all, and only after its symbols have been decoded
+    again and compared. Arguments as `encode`, and:
 
     Args:
         source: any picture that Pillow reads.
@@ -191,11 +192,12 @@ def encode_file(
 
     Raises:
         FileAccessError, OutputExistsError: about source or target.
+        DesyncError: the comparison failed: a fault of the machine or of this program.
         CdsrError, ValueError: as encode.
     """
     import numpy as np
 
-    from cdsrcodec.codec import decode_pixels, encode_pixels, resolve_device
+    from cdsrcodec.codec import decode_pixels, decode_symbols, encode_pixels, resolve_device
     from cdsrcodec.imageio.fidelity import psnr_db
     from cdsrcodec.imageio.reader import read_rgb
     from cdsrcodec.imageio.writer import check_output, write_bytes
@@ -208,6 +210,7 @@ def encode_file(
     pixels = read_rgb(source, max_pixels=Limits().max_pixels)
     with _about(source):
         data = encode_pixels(pixels, quality=quality, codec=codec, device=torch_device)
+        decode_symbols(data)
     psnr_rgb_db = None
     if measure_psnr:
         decoded = decode_pixels(data, sr=1, upscaler="latent", device=torch_device)

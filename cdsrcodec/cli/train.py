@@ -21,17 +21,11 @@ PLAIN_LINE_STEPS = 50  # between lines where there is no terminal
 SMOOTHING = 0.98  # of the running means that are displayed
 
 
-class FiniteRange(click.FloatRange):
-    """A FloatRange without "nan" and "inf", which pass Click's and never end a run."""
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The number that value stands for, if it is in the range."""
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number", param, ctx)
-        return number
+def finite(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
+    """Callback that refuses "nan" and "inf": they pass click.FloatRange and never end a run."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 @click.group()
@@ -66,7 +60,7 @@ def run_options(command: Command) -> Command:
                 help="Folder of the run: checkpoint, log.csv and the trained weights.",
             ),
             click.option(
-                "--minutes", type=FiniteRange(min=0, min_open=True),
+                "--minutes", type=click.FloatRange(min=0, min_open=True), callback=finite,
                 help="Budget in wall-clock time; the learning rate decays to zero at its end.",
             ),
             click.option(
@@ -74,16 +68,16 @@ def run_options(command: Command) -> Command:
                 help="Budget in steps instead; makes a run reproducible.",
             ),
             click.option(
-                "--learning-rate", type=FiniteRange(min=0, min_open=True), default=2e-4,
-                show_default=True,
+                "--learning-rate", type=click.FloatRange(min=0, min_open=True), callback=finite,
+                default=2e-4, show_default=True,
             ),
             click.option(
                 "--warmup", "warmup_steps", type=click.IntRange(min=0), default=200,
                 show_default=True, help="Steps of linear warm-up.",
             ),
             click.option(
-                "--ema", "ema_decay", type=FiniteRange(0, 1, max_open=True), default=0.999,
-                show_default=True,
+                "--ema", "ema_decay", type=click.FloatRange(0, 1, max_open=True), callback=finite,
+                default=0.999, show_default=True,
                 help="Decay of the averaged weights, which are the ones exported.",
             ),
             click.option(
@@ -91,7 +85,8 @@ def run_options(command: Command) -> Command:
                 show_default=True, help="auto is bf16 where the hardware has it.",
             ),
             click.option(
-                "--checkpoint-minutes", type=FiniteRange(min=0), default=10.0, show_default=True
+                "--checkpoint-minutes", type=click.FloatRange(min=0), callback=finite,
+                default=10.0, show_default=True,
             ),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True),
             options.device_option,
@@ -123,7 +118,7 @@ def loop_config(**settings: Unpack[LoopOptions]) -> LoopConfig:
     show_default=True, help="Train on pictures reduced by it; repeat to mix.",
 )  # fmt: skip
 @click.option(
-    "--high-rate-bias", type=FiniteRange(min=0, min_open=True), default=1.0,
+    "--high-rate-bias", type=click.FloatRange(min=0, min_open=True), callback=finite, default=1.0,
     show_default=True, help="Exponent of the draw of qualities; below 1 favours high ones.",
 )  # fmt: skip
 @click.option(

@@ -7,25 +7,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.decoding import decode_symbols
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
 from cdsrcodec.codec.tiles import CORE_1X, HALO
 from cdsrcodec.container import QUALITY_STEPS, Header, Stream, quality_code_of, write_stream
-from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, TableSet, symbol_crc
+from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
 from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
 from cdsrcodec.layers.tiling import Span, run_tiled
-from cdsrcodec.models.cdsr1 import LATENT_STRIDE, ROUNDING_RATE_WEIGHT
+from cdsrcodec.models.cdsr1 import LATENT_STRIDE
 from cdsrcodec.models.context_prior import STEPS
-from cdsrcodec.models.integer_prior import LatentWalk
+from cdsrcodec.models.integer_prior import LatentWalk, gather_step
 from cdsrcodec.models.registry import CodecEntry, codec_named
 
 
 def encode_pixels(
     pixels: NDArray[np.uint8], *, quality: float, codec: str, device: torch.device
 ) -> bytes:
-    """Code a picture and check that the stream decodes to the symbols coded.
+    """Code a picture.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
@@ -36,7 +35,6 @@ def encode_pixels(
     Raises:
         ValueError: quality is outside 1..8.
         ModelError: unknown codec.
-        DesyncError: the check failed: a fault of the machine or of this program.
     """
     entry = codec_named(codec)
     quality_code = quality_code_of(quality)
@@ -45,9 +43,7 @@ def encode_pixels(
     writer = SymbolWriter()
     crc = symbol_crc(_code_latent(entropy_model(entry), y_gained, z, writer))
     header = Header(entry.model_id, entry.entropy_tag(), quality_code, width_px, height_px, crc)
-    data = write_stream(Stream(header, (), writer.payload()))
-    decode_symbols(data)
-    return data
+    return write_stream(Stream(header, (), writer.payload()))
 
 
 @torch.inference_mode()
@@ -69,7 +65,7 @@ def analyse(
     encoder = encoder_network(entry, device)
     levels = torch.tensor([level], device=device)
     scale8 = at_level(encoder.g_a_scale8, levels)
-    x = torch.from_numpy(np.require(pixels, requirements="W")).permute(2, 0, 1)[None]
+    x = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)[None]
     bands: list[list[Tensor]] = []
 
     def network(tile: Tensor) -> Tensor:
@@ -102,8 +98,8 @@ def _code_latent(
     for step in range(STEPS):
         prediction = walk.predict(step)
         indexes = prediction.indexes.numpy()
-        residual = (y_gained[walk.masks[step]] - prediction.means / ONE).numpy()
-        symbols = round_rate_aware(residual, indexes, model.gaussian)
+        residual = (gather_step(step, y_gained) - prediction.means / ONE).numpy()
+        symbols = round_rate_aware(residual, indexes, model.rounding_offsets)
         walk.fill(step, prediction, torch.from_numpy(symbols))
         runs.append(symbols)
         writer.add(symbols, indexes, model.gaussian)
@@ -111,27 +107,27 @@ def _code_latent(
 
 
 def round_rate_aware(
-    residual: NDArray[np.float64], indexes: NDArray[np.int64], tables: TableSet
+    residual: NDArray[np.float64], indexes: NDArray[np.uint8], offsets: NDArray[np.float64]
 ) -> NDArray[np.int32]:
     """The nearest integer, or the next one towards zero where its bits are worth it.
 
-    Of the two it takes the one with the smaller error^2 + ROUNDING_RATE_WEIGHT * bits:
-    one weight for all channels and qualities, since the learnt gain has scaled the
-    latent such that a unit step is about as harmful everywhere.
+    One rate weight serves all channels and qualities, since the learnt gain has scaled
+    the latent such that a unit step is about as harmful everywhere.
 
     Args:
         residual: (n,) gained latent less its predicted mean.
         indexes: (n,) table of each element.
-        tables: the Gaussian tables.
+        offsets: `EntropyModel.rounding_offsets`.
 
     Returns:
         (n,) symbols within +-MAX_SYMBOL.
     """
-    nearest = np.clip(np.rint(residual), -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
-    sign = np.sign(nearest)
-    lower = nearest - sign
-    saved_bits = tables.bits(nearest, indexes) - tables.bits(lower, indexes)
-    # (residual - lower)^2 - (residual - nearest)^2
-    added_error = 1 + 2 * sign * (residual - nearest)
-    use_lower = (ROUNDING_RATE_WEIGHT * saved_bits > added_error) & (sign != 0)
-    return np.where(use_lower, lower, nearest)
+    magnitude = np.minimum(np.abs(residual), MAX_SYMBOL)
+    symbols: NDArray[np.int32] = np.rint(magnitude).astype(np.int32)
+    # Most symbols are 0 and stay so.
+    at = np.flatnonzero(symbols)
+    nearest = symbols[at]
+    column = np.minimum(nearest, offsets.shape[1] - 1)
+    nearest -= magnitude[at] < nearest - offsets[indexes[at], column]
+    symbols[at] = np.where(residual[at] < 0, -nearest, nearest)
+    return symbols

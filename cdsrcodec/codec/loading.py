@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,12 +15,20 @@ from torch import Tensor, nn
 
 from cdsrcodec.entropy import TableSet
 from cdsrcodec.errors import DeviceError, ModelError
-from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LEVELS, Decoder, Encoder, SynthesisTransform
+from cdsrcodec.models.cdsr1 import (
+    HYPER_CHANNELS,
+    LEVELS,
+    ROUNDING_RATE_WEIGHT,
+    Decoder,
+    Encoder,
+    SynthesisTransform,
+)
 from cdsrcodec.models.integer_prior import IntegerPrior
 from cdsrcodec.models.registry import CodecEntry
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.sr.registry import UpscalerEntry
 
+ROUNDING_REACH = 32
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -33,9 +41,26 @@ class EntropyModel:
     hyper: TableSet
     log_gain: Tensor  # (8, 224) float32
 
-    def hyper_indexes(self, height: int, width: int) -> NDArray[np.int64]:
+    @cached_property
+    def rounding_offsets(self) -> NDArray[np.float64]:
+        """(T, ROUNDING_REACH + 1): how far below n > 0 a magnitude is coded as n - 1.
+
+        With o = offsets[table, n], a residual of magnitude r nearest to n goes to n - 1 if
+        r < n - o, which minimises error^2 + ROUNDING_RATE_WEIGHT * bits of the two.
+        o = 1/2 never does; so it is beyond the reach, where symbols are rare.
+        """
+        tables = np.arange(len(self.gaussian), dtype=np.uint8).repeat(ROUNDING_REACH + 1)
+        symbols = np.tile(np.arange(ROUNDING_REACH + 1, dtype=np.int32), len(self.gaussian))
+        bits = self.gaussian.bits(symbols, tables).reshape(len(self.gaussian), -1)
+        saved_bits = np.diff(bits, axis=1, prepend=bits[:, :1])
+        saved_bits[:, -1] = 0
+        # (r - (n - 1))^2 - (r - n)^2 = 1 - 2 (n - r)
+        offsets: NDArray[np.float64] = (1 - ROUNDING_RATE_WEIGHT * saved_bits) / 2
+        return offsets
+
+    def hyper_indexes(self, height: int, width: int) -> NDArray[np.uint8]:
         """Table of each z symbol of a (height, width) hyper-latent, flat: its channel."""
-        return np.repeat(np.arange(HYPER_CHANNELS), height * width)
+        return np.repeat(np.arange(HYPER_CHANNELS, dtype=np.uint8), height * width)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -30,14 +30,14 @@ class SymbolWriter:
     """Collects runs, then codes them."""
 
     def __init__(self) -> None:
-        self._runs: list[tuple[NDArray[np.int32], NDArray[np.int64], TableSet]] = []
+        self._runs: list[tuple[NDArray[np.int32], NDArray[np.uint8], TableSet]] = []
 
-    def add(self, symbols: NDArray[np.int32], indexes: NDArray[np.int64], tables: TableSet) -> None:
+    def add(self, symbols: NDArray[np.int32], indexes: NDArray[np.uint8], tables: TableSet) -> None:
         """Append a run.
 
         Args:
             symbols: (n,) int32 within +-MAX_SYMBOL.
-            indexes: (n,) table of each symbol.
+            indexes: (n,) uint8, table of each symbol.
             tables: the tables that indexes points into.
 
         Raises:
@@ -47,7 +47,7 @@ class SymbolWriter:
             raise ValueError("symbols and indexes must be flat and of one length")
         if len(symbols) and np.abs(symbols.astype(np.int64)).max() > MAX_SYMBOL:
             raise ValueError(f"a symbol is beyond +-{MAX_SYMBOL}")
-        if len(indexes) and not 0 <= indexes.min() <= indexes.max() < len(tables):
+        if len(indexes) and indexes.max() >= len(tables):
             raise ValueError("a table index is out of range")
         self._runs.append((symbols, indexes, tables))
 
@@ -63,7 +63,7 @@ class SymbolWriter:
 def _push_run(
     coder: constriction.stream.stack.AnsCoder,
     symbols: NDArray[np.int32],
-    indexes: NDArray[np.int64],
+    indexes: NDArray[np.uint8],
     tables: TableSet,
 ) -> None:
     lows, highs = tables.lows[indexes], tables.highs[indexes]
@@ -113,7 +113,7 @@ class SymbolReader:
             raise DesyncError("the coded data end in an impossible word")
         self._coder = constriction.stream.stack.AnsCoder(words)
 
-    def read(self, indexes: NDArray[np.int64], tables: TableSet) -> NDArray[np.int32]:
+    def read(self, indexes: NDArray[np.uint8], tables: TableSet) -> NDArray[np.int32]:
         """The next run: (n,) int32 symbols for (n,) table indexes.
 
         Raises:
@@ -160,9 +160,12 @@ class SymbolReader:
 
 
 def _group(
-    indexes: NDArray[np.int64], tables: int
+    indexes: NDArray[np.uint8], tables: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Stable order by table, the tables present, and where each one's group begins."""
+    """Stable order by table, the tables present, and where each one's group begins.
+
+    On uint8 keys numpy's stable sort is a radix sort, ten times the speed of that of int64.
+    """
     order = np.argsort(indexes, kind="stable")
     sizes = np.bincount(indexes, minlength=tables)
     bounds = np.concatenate([[0], np.cumsum(sizes)])

@@ -23,7 +23,7 @@ TOTAL = 1 << 24
 
 @dataclass(frozen=True)
 class TableSet:
-    """Several tables, stored end to end.
+    """Up to 256 tables, stored end to end.
 
     Attributes:
         counts: (sum of lengths,) int32, each at least 1; the last one of every table
@@ -45,6 +45,8 @@ class TableSet:
     def __post_init__(self) -> None:
         if len(self.lengths) != len(self.lows) or int(self.lengths.sum()) != len(self.counts):
             raise ValueError("lengths, lows and counts of a table set do not fit together")
+        if not 1 <= len(self.lengths) <= 256:
+            raise ValueError("a table set holds 1 to 256 tables, so that indexes fit uint8")
         if self.lengths.min() < 2 or self.counts.min() < 1:
             raise ValueError(
                 "a table needs a symbol and the escape, each with a count of 1 or more"
@@ -93,7 +95,7 @@ class TableSet:
             self._models[index] = constriction.stream.model.Categorical(weights, perfect=False)
         return self._models[index]
 
-    def bits(self, symbols: NDArray[np.int32], indexes: NDArray[np.int64]) -> NDArray[np.float64]:
+    def bits(self, symbols: NDArray[np.int32], indexes: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Ideal code length of each symbol in bits; an escaped one costs the escape alone.
 
         Args:

@@ -18,9 +18,9 @@ def conv3x3(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Conv2
     return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1)
 
 
-def leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU with slope 1/8, elementwise."""
-    return F.leaky_relu(x, LEAKY_SLOPE)
+def leaky_relu_(x: Tensor) -> Tensor:
+    """Leaky ReLU with slope 1/8, in place; convolutions do not need their output again."""
+    return F.leaky_relu_(x, LEAKY_SLOPE)
 
 
 class ResidualBlock(nn.Module):
@@ -43,7 +43,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the block's correction to x."""
-        correction: Tensor = self.conv2(leaky_relu(self.conv1(x)))
+        correction: Tensor = self.conv2(leaky_relu_(self.conv1(x)))
         return x + correction
 
 

@@ -1,7 +1,7 @@
 """Convolutions over integers, exact on every machine.
 
-The integers are held in float64 tensors and convolved with torch's own float64
-kernels. As long as every partial sum stays below 2^53 each product and each sum
+The integers are held in float64 tensors and multiplied with torch's own float64
+matrix product. As long as every partial sum stays below 2^53 each product and each sum
 is an exact integer, whatever the order of the additions, the number of threads,
 the vector width, or whether multiply-add is fused. `IntegerConv` proves that
 bound when it is built, from its weights and the bound of its input.
@@ -20,13 +20,17 @@ ONE = 1 << FRACTION_BITS
 ACTIVATION_LIMIT = 1 << 20
 """Bound of |activation|, enforced by a clamp after every layer."""
 EXACT_LIMIT = 1 << 53
-_BAND_POSITIONS = 1 << 14  # bounds the im2col buffer of a 3x3 convolution to about 0.5 GB
 
 
 class IntegerConv:
     """A convolution with integer weights whose output is again fixed point.
 
-    out = clamp((conv(x, weight) + bias + half) >> shift), one shift per output channel.
+    out = clamp((conv(x, weight) + bias + half) >> shift), one shift per output channel,
+    with as much zero padding as keeps the size.
+
+    It is a sum of k * k matrix products, one per tap, over shifted views of the padded
+    input. That needs no im2col buffer, k * k times the input, and is faster than torch's
+    float64 convolution, which does.
 
     Args:
         weight: (out, in, k, k) int16, k odd; stands for weight / 2^shift.
@@ -41,34 +45,30 @@ class IntegerConv:
         self.bound = worst_sum(weight, bias, shift)
         if self.bound >= EXACT_LIMIT:
             raise ValueError(f"sums up to {self.bound} are not exact in float64")
-        self.padding = weight.shape[-1] // 2
-        self.weight = weight.double()
+        self.kernel = weight.shape[-1]
+        # Weights and bias times 2^-shift, and the half that rounds: scaling by a power of
+        # two moves the binary point of every product and sum alike, so all stay exact.
         step = torch.exp2(-shift.double())
-        # Adding the half here saves an addition per element later.
-        self.offset = bias.double() + 0.5 / step
-        self.step = step[:, None, None]
+        taps = weight.double() * step[:, None, None, None]
+        self.taps = taps.permute(2, 3, 0, 1).flatten(0, 1).contiguous()  # (k * k, out, in)
+        self.offset = (bias.double() * step + 0.5)[:, None]
 
     def __call__(self, x: Tensor) -> Tensor:
         """(1, in, h, w) to (1, out, h, w), both float64 holding integers."""
-        pad = self.padding
-        if pad == 0:
-            return self._requantise(F.conv2d(x, self.weight, self.offset))
-        x = F.pad(x, (pad, pad, pad, pad))
-        height, width = x.shape[-2] - 2 * pad, x.shape[-1] - 2 * pad
-        rows = max(1, _BAND_POSITIONS // width)
-        bands = [
-            self._requantise(
-                F.conv2d(
-                    x[..., top : min(top + rows, height) + 2 * pad, :], self.weight, self.offset
-                )
-            )
-            for top in range(0, height, rows)
-        ]
-        return bands[0] if len(bands) == 1 else torch.cat(bands, 2)
-
-    def _requantise(self, sums: Tensor) -> Tensor:
-        # A product by a power of two is exact; so is floor.
-        return sums.mul_(self.step).floor_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        height, width = x.shape[-2:]
+        pad = self.kernel // 2
+        x = F.pad(x, (pad, pad, pad, pad)) if pad else x
+        stride = width + 2 * pad
+        flat = x.reshape(x.shape[1], -1)
+        # Row i, column j of the output stands at i * stride + j; what lies between the rows
+        # is computed too and dropped.
+        span = (height - 1) * stride + width
+        sums = self.offset.repeat(1, span)
+        for tap, weight in enumerate(self.taps):
+            start = tap // self.kernel * stride + tap % self.kernel
+            sums.addmm_(weight, flat[:, start : start + span])
+        rows = sums.floor_().as_strided((1, len(sums), height, width), (0, span, stride, 1))
+        return rows.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
 
 
 def worst_sum(weight: Tensor, bias: Tensor, shift: Tensor) -> int:
@@ -78,9 +78,12 @@ def worst_sum(weight: Tensor, bias: Tensor, shift: Tensor) -> int:
     return int((magnitudes + bias.abs() + halves).max())
 
 
-def integer_leaky_relu(x: Tensor) -> Tensor:
-    """x, or (x + 4) >> 3 where negative: slope 1/8, rounded."""
-    return torch.where(x < 0, ((x + 4) * 0.125).floor(), x)
+def integer_leaky_relu_(x: Tensor) -> Tensor:
+    """In place: x, or (x + 4) >> 3 where negative, which is slope 1/8 rounded.
+
+    An eighth is exact, and adding a half and rounding down leaves x >= 0 as it is.
+    """
+    return F.leaky_relu_(x, 0.125).add_(0.5).floor_()
 
 
 def clamp_activation(x: Tensor) -> Tensor:

@@ -40,18 +40,27 @@ class PriorOutput(NamedTuple):
     scales: Tensor
 
 
-def step_masks(channels: int, height: int, width: int) -> Tensor:
-    """Which elements each step codes: (4, channels, height, width) bool.
+def step_parts(step: int, channels: int) -> list[tuple[slice, slice, slice]]:
+    """The (channel, row, column) slices that a step codes, one for each channel group.
 
-    Every element is true in exactly one step. Step k codes channel group c at
-    2x2 position POSITIONS[(k + c) mod 4].
+    Step k codes channel group c at 2x2 position POSITIONS[(k + c) mod 4]: over the
+    four steps every element is coded once.
     """
-    masks = torch.zeros(STEPS, channels, height, width, dtype=torch.bool)
     group = channels // STEPS
+    parts = []
+    for c in range(STEPS):
+        row, column = POSITIONS[(step + c) % STEPS]
+        channel_slice = slice(c * group, (c + 1) * group)
+        parts.append((channel_slice, slice(row, None, 2), slice(column, None, 2)))
+    return parts
+
+
+def step_masks(channels: int, height: int, width: int) -> Tensor:
+    """Which elements each step codes: (4, channels, height, width) bool."""
+    masks = torch.zeros(STEPS, channels, height, width, dtype=torch.bool)
     for step in range(STEPS):
-        for c in range(STEPS):
-            row, column = POSITIONS[(step + c) % STEPS]
-            masks[step, c * group : (c + 1) * group, row::2, column::2] = True
+        for part in step_parts(step, channels):
+            masks[step][part] = True
     return masks
 
 

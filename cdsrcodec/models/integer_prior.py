@@ -18,10 +18,10 @@ from cdsrcodec.layers.integer import (
     ONE,
     IntegerConv,
     clamp_activation,
-    integer_leaky_relu,
+    integer_leaky_relu_,
 )
 from cdsrcodec.models.cdsr1 import HYPER_STRIDE, LATENT_CHANNELS
-from cdsrcodec.models.context_prior import STEPS, step_masks
+from cdsrcodec.models.context_prior import STEPS, step_parts
 
 H_S_LAYERS = ("h_s.0", "h_s.2", "h_s.4")
 STEP0_LAYERS = ("prior.step0.0", "prior.step0.2")
@@ -36,7 +36,7 @@ class Prediction(NamedTuple):
     """What a step predicts for the elements it codes, flat in coding order."""
 
     means: Tensor  # (n,) float64, fixed point
-    indexes: Tensor  # (n,) int64, rows of the Gaussian tables
+    indexes: Tensor  # (n,) uint8, rows of the Gaussian tables
 
 
 class IntegerPrior:
@@ -53,9 +53,11 @@ class IntegerPrior:
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], *, table_count: int) -> None:
-        self.layers = {
-            name: IntegerConv(*(tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift")))
-            for name in LAYERS
+        self.layers = {name: _layer(tensors, name) for name in LAYERS if name not in HEAD_LAYERS}
+        # A step needs one channel group's outputs at each position: a quarter of a head.
+        self.heads = {
+            name: [_layer(tensors, name, _head_rows(group)) for group in range(STEPS)]
+            for name in HEAD_LAYERS
         }
         self.medians = tensors["z.medians"].double()[None, :, None, None]
         self.last_table = table_count - 1
@@ -64,23 +66,47 @@ class IntegerPrior:
         """h_s: (1, 128, ceil(h/4), ceil(w/4)) int32 symbols to (1, 224, h, w) fixed point."""
         x = clamp_activation(z_symbols.double() * ONE + self.medians)
         for name in H_S_LAYERS[:-1]:
-            x = integer_leaky_relu(F.pixel_shuffle(self.layers[name](x), 2))
-        x = integer_leaky_relu(self.layers[H_S_LAYERS[-1]](x))
+            x = integer_leaky_relu_(F.pixel_shuffle(self.layers[name](x), 2))
+        x = integer_leaky_relu_(self.layers[H_S_LAYERS[-1]](x))
         return x[..., :height, :width].contiguous()
 
-    def heads(self, step: int, features: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """(means, table indexes) of step `step` at all elements, (1, 224, h, w) each."""
+    def hidden(self, step: int, features: Tensor, known: Tensor) -> Tensor:
+        """(1, 224, h, w) input of the step's head."""
         if step == 0:
-            first, last = STEP0_LAYERS
-            out = self.layers[last](integer_leaky_relu(self.layers[first](features)))
-        else:
-            h = self.layers[ADAPT_LAYERS[step - 1]](torch.cat([features, known], 1))
-            for name in SHARED_LAYERS:
-                h = self.layers[name](integer_leaky_relu(h))
-            out = h
-        means, indexes = out.chunk(2, 1)
-        indexes = ((indexes + ONE // 2) / ONE).floor().clamp(0, self.last_table)
-        return means, indexes
+            return integer_leaky_relu_(self.layers[STEP0_LAYERS[0]](features))
+        known = clamp_activation(known)
+        h = self.layers[ADAPT_LAYERS[step - 1]](torch.cat([features, known], 1))
+        return integer_leaky_relu_(self.layers[SHARED_LAYERS[0]](integer_leaky_relu_(h)))
+
+    def predict(self, step: int, features: Tensor, known: Tensor) -> Prediction:
+        """Means and tables of the elements of a step, in the order channel, row, column."""
+        h = self.hidden(step, features, known)
+        heads = self.heads[STEP0_LAYERS[1] if step == 0 else SHARED_LAYERS[1]]
+        means, indexes = [], []
+        for head, (_, rows, columns) in zip(heads, step_parts(step, LATENT_CHANNELS), strict=True):
+            h_part = h[..., rows, columns]
+            if h_part.numel() == 0:  # a latent of one row or column
+                continue
+            group_means, group_indexes = head(h_part).chunk(2, 1)
+            means.append(group_means.flatten())
+            indexes.append(group_indexes.flatten())
+        tables = ((torch.cat(indexes) + ONE // 2) / ONE).floor_().clamp_(0, self.last_table)
+        return Prediction(torch.cat(means), tables.to(torch.uint8))
+
+
+def _layer(
+    tensors: Mapping[str, Tensor], name: str, rows: Tensor | slice = slice(None)
+) -> IntegerConv:
+    """A stored layer, or some of its output channels."""
+    weight, bias, shift = (tensors[f"{name}.{part}"][rows] for part in ("weight", "bias", "shift"))
+    return IntegerConv(weight, bias, shift)
+
+
+def _head_rows(group: int) -> Tensor:
+    """Output channels of a head for one channel group: its means, then its indexes."""
+    size = LATENT_CHANNELS // STEPS
+    means = torch.arange(group * size, (group + 1) * size)
+    return torch.cat([means, means + LATENT_CHANNELS])
 
 
 class LatentWalk:
@@ -97,24 +123,32 @@ class LatentWalk:
 
     def __init__(self, prior: IntegerPrior, z_symbols: Tensor, height: int, width: int) -> None:
         self.prior = prior
-        self.masks = step_masks(LATENT_CHANNELS, height, width)[:, None]
         self.features = prior.features(z_symbols, height, width)
         self.known = torch.zeros(1, LATENT_CHANNELS, height, width, dtype=torch.float64)
         """Means + symbols of what is coded so far in fixed point, 0 elsewhere."""
 
     def predict(self, step: int) -> Prediction:
         """Means and tables of the elements of this step."""
-        means, indexes = self.prior.heads(step, self.features, clamp_activation(self.known))
-        mask = self.masks[step]
-        return Prediction(means[mask], indexes[mask].long())
+        return self.prior.predict(step, self.features, self.known)
 
     def fill(self, step: int, prediction: Prediction, symbols: Tensor) -> None:
         """Enter (n,) symbols, which with the means give this step's elements."""
-        self.known[self.masks[step]] = prediction.means + symbols.double() * ONE
+        values = prediction.means + symbols.double() * ONE
+        start = 0
+        for part in step_parts(step, LATENT_CHANNELS):
+            target = self.known[0][part]
+            stop = start + target.numel()
+            target.copy_(values[start:stop].view_as(target))
+            start = stop
 
     def y_hat_gained(self) -> Tensor:
         """(1, 224, h, w) float32: the finished latent, gain still in."""
         return (self.known / ONE).float()
+
+
+def gather_step(step: int, y: Tensor) -> Tensor:
+    """(n,) elements of y (1, 224, h, w) that a step codes, in coding order."""
+    return torch.cat([y[0][part].flatten() for part in step_parts(step, LATENT_CHANNELS)])
 
 
 def hyper_size(height: int, width: int) -> tuple[int, int]:

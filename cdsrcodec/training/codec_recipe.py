@@ -206,6 +206,10 @@ class CodecRecipe:
         smallest = config.patch_px * min(config.factors)
         self.images = ImageFolder(config.data, min_side_px=smallest)
 
+    def rate_factor(self, name: str) -> float:
+        """All parameters learn at one rate."""
+        return 1.0
+
     def set_progress(self, progress: float) -> None:
         """The recipe does not change over a run."""
 

@@ -26,6 +26,9 @@ from cdsrcodec.training.storage import make_folder, read_checkpoint, write_check
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.csv"
 LOG_STEPS = 10  # steps between rows of the log
+OTHER_RECIPE = (
+    "the checkpoint is of another recipe. hint: name another --output, or remove it to start anew"
+)
 
 
 class Recipe(Protocol):
@@ -37,6 +40,9 @@ class Recipe(Protocol):
 
     def batch(self, step: int, rank: int) -> object:
         """The batch of this step on this rank; depends on nothing else."""
+
+    def rate_factor(self, name: str) -> float:
+        """Factor on the learning rate of the parameter of this name in `module`."""
 
     def set_progress(self, progress: float) -> None:
         """Told before each step how much of the budget is spent, 0..1."""
@@ -133,7 +139,7 @@ class TrainingLoop:
         self.module = recipe.module.to(group.device)
         self.trained = {n: p for n, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = list(self.trained.values())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
+        self.optimizer = self._new_optimizer()
         self.averages = [p.detach().clone() for p in self.parameters]
         self.guard = GradientGuard()
         self.step = 0
@@ -142,6 +148,13 @@ class TrainingLoop:
         self.checkpoint_path = config.output / CHECKPOINT_NAME
         if self.checkpoint_path.exists():
             self._restore()
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        by_factor: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in self.trained.items():
+            by_factor.setdefault(self.recipe.rate_factor(name), []).append(parameter)
+        groups = [{"params": ps, "rate_factor": f} for f, ps in by_factor.items()]
+        return torch.optim.Adam(groups, lr=self.config.learning_rate, fused=True)
 
     @property
     def averaged_state(self) -> dict[str, Tensor]:
@@ -182,7 +195,7 @@ class TrainingLoop:
     def _train_step(self, wrapped: nn.Module, progress: float) -> dict[str, float]:
         self.recipe.set_progress(progress)
         for parameter_group in self.optimizer.param_groups:
-            parameter_group["lr"] = self._rate(progress)
+            parameter_group["lr"] = self._rate(progress) * parameter_group["rate_factor"]
         batch = self.recipe.batch(self.step, self.group.rank)
         use_bf16 = self.config.precision == "bf16"
         # Noise differs between ranks and steps, and is the same after a resume.
@@ -239,12 +252,12 @@ class TrainingLoop:
         state = read_checkpoint(self.checkpoint_path, self.group.device)
         shapes = {name: average.shape for name, average in state.get("averages", {}).items()}
         if shapes != {name: parameter.shape for name, parameter in self.trained.items()}:
-            raise TrainingError(
-                f"{self.checkpoint_path}: the checkpoint is of another recipe. "
-                "hint: name another --output, or remove it to start anew"
-            )
+            raise TrainingError(f"{self.checkpoint_path}: {OTHER_RECIPE}")
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:  # other groups of learning rates
+            raise TrainingError(f"{self.checkpoint_path}: {OTHER_RECIPE}") from error
         self.module.load_state_dict(state["module"])
         self.averages = [state["averages"][name] for name in self.trained]
-        self.optimizer.load_state_dict(state["optimizer"])
         self.guard = GradientGuard(state["norms"])
         self.step, self.elapsed_before_s = state["step"], state["elapsed_s"]

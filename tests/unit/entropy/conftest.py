@@ -13,7 +13,7 @@ from cdsrcodec.entropy import MAX_SYMBOL, TableSet
 TOTAL = 1 << 24
 
 # As arrays: symbols, and the table of each.
-Run = tuple[NDArray[np.int32], NDArray[np.int64]]
+Run = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
 
 def _table_set(counts: list[list[int]], lows: list[int]) -> TableSet:
@@ -53,7 +53,7 @@ def random_run() -> Callable[[np.random.Generator, TableSet, int], Run]:
     """Draws a run of a length: symbols in and out of their tables, some at the very ends."""
 
     def draw(rng: np.random.Generator, tables: TableSet, length: int) -> Run:
-        indexes = rng.integers(0, len(tables), length)
+        indexes = rng.integers(0, len(tables), length, np.uint8)
         inside = rng.integers(tables.lows[indexes], tables.highs[indexes] + 1)
         anywhere = rng.integers(-MAX_SYMBOL, MAX_SYMBOL + 1, length)
         ends = rng.choice([-MAX_SYMBOL, MAX_SYMBOL], length)

@@ -98,7 +98,7 @@ def read_run(stack: AnsStack, indexes: Sequence[int], tables: TableSet) -> list[
 def write(runs: list[Run], tables: TableSet) -> bytes:
     writer = SymbolWriter()
     for symbols, indexes in runs:
-        writer.add(np.array(symbols, np.int32), np.array(indexes, np.int64), tables)
+        writer.add(np.array(symbols, np.int32), np.array(indexes, np.uint8), tables)
     return writer.payload()
 
 
@@ -110,7 +110,7 @@ def read_by_reference(payload: bytes, runs: list[Run], tables: TableSet) -> list
 
 
 def test_reference_reads_random_runs(
-    tables: TableSet, random_run: Callable[..., tuple[NDArray[np.int32], NDArray[np.int64]]]
+    tables: TableSet, random_run: Callable[..., tuple[NDArray[np.int32], NDArray[np.uint8]]]
 ) -> None:
     rng = np.random.default_rng(2)
     drawn = [random_run(rng, tables, length) for length in (0, 1, 2000, 3, 0, 500)]
@@ -152,5 +152,5 @@ def test_small_payload_is_these_bytes(table_set: MakeTables) -> None:
     assert read_by_reference(payload, runs, tables) == [list(symbols) for symbols, _ in runs]
     reader = SymbolReader(payload)
     for symbols, indexes in runs:
-        assert reader.read(np.array(indexes, np.int64), tables).tolist() == list(symbols)
+        assert reader.read(np.array(indexes, np.uint8), tables).tolist() == list(symbols)
     reader.finish()

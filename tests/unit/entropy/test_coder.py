@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cdsrcodec.entropy import MAX_SYMBOL, SymbolReader, SymbolWriter, TableSet
 from cdsrcodec.errors import DesyncError
 
-Run = tuple[NDArray[np.int32], NDArray[np.int64]]
+Run = tuple[NDArray[np.int32], NDArray[np.uint8]]
 MakeRun = Callable[[np.random.Generator, TableSet, int], Run]
 
 # Near zero, where the tables are; at their ends; and as far out as symbols go.
@@ -26,7 +26,7 @@ RUNS = st.lists(st.lists(st.tuples(SYMBOLS, st.integers(0, 4)), max_size=40), ma
 
 def arrays_of(pairs: list[tuple[int, int]]) -> Run:
     symbols, indexes = np.array(pairs, np.int64).reshape(-1, 2).T
-    return symbols.astype(np.int32), indexes
+    return symbols.astype(np.int32), indexes.astype(np.uint8)
 
 
 def write(runs: list[Run], tables: TableSet) -> bytes:
@@ -59,11 +59,11 @@ def test_runs_come_back_in_order_with_nothing_left_over(
 def test_runs_may_use_different_table_sets(tables: TableSet) -> None:
     other = TableSet.from_probabilities([np.array([0.1, 0.8, 0.1])], [-1])
     writer = SymbolWriter()
-    writer.add(np.array([0, -1, 9], np.int32), np.zeros(3, np.int64), other)
-    writer.add(np.array([6, 0], np.int32), np.array([1, 2]), tables)
+    writer.add(np.array([0, -1, 9], np.int32), np.zeros(3, np.uint8), other)
+    writer.add(np.array([6, 0], np.int32), np.array([1, 2], np.uint8), tables)
     reader = SymbolReader(writer.payload())
-    assert reader.read(np.zeros(3, np.int64), other).tolist() == [0, -1, 9]
-    assert reader.read(np.array([1, 2]), tables).tolist() == [6, 0]
+    assert reader.read(np.zeros(3, np.uint8), other).tolist() == [0, -1, 9]
+    assert reader.read(np.array([1, 2], np.uint8), tables).tolist() == [6, 0]
     reader.finish()
 
 
@@ -78,7 +78,7 @@ def test_size_is_that_of_the_ideal_code(tables: TableSet, random_run: MakeRun) -
 
 
 def test_no_symbols_take_no_bytes(tables: TableSet) -> None:
-    nothing = (np.empty(0, np.int32), np.empty(0, np.int64))
+    nothing = (np.empty(0, np.int32), np.empty(0, np.uint8))
     assert write([], tables) == b""
     assert write([nothing, nothing], tables) == b""
     assert [run.shape for run in read_all(b"", [nothing], tables)] == [(0,)]
@@ -92,7 +92,6 @@ def test_no_symbols_take_no_bytes(tables: TableSet) -> None:
         ([MAX_SYMBOL + 1], [0], "beyond"),
         ([-MAX_SYMBOL - 1], [0], "beyond"),
         ([-(2**31)], [0], "beyond"),
-        ([0, 0], [0, -1], "out of range"),
         ([0, 0], [5, 0], "out of range"),
     ],
 )
@@ -101,7 +100,7 @@ def test_a_run_that_cannot_be_coded_is_refused(
 ) -> None:
     writer = SymbolWriter()
     with pytest.raises(ValueError, match=message):
-        writer.add(np.array(symbols, np.int32), np.array(indexes, np.int64), tables)
+        writer.add(np.array(symbols, np.int32), np.array(indexes, np.uint8), tables)
     assert writer.payload() == b""
 
 
@@ -124,12 +123,12 @@ def test_an_escape_beyond_the_largest_symbol_is_a_desync(
     # Written over a table whose last symbol is 0, read over one whose last is 32767.
     half = 1 << 23
     near, far = table_set([[half, half]], [0]), table_set([[half, half]], [MAX_SYMBOL])
-    payload = write([(np.array([1], np.int32), np.array([0]))], near)
+    payload = write([(np.array([1], np.int32), np.array([0], np.uint8))], near)
     with pytest.raises(DesyncError, match="out of range"):
-        SymbolReader(payload).read(np.array([0]), far)
+        SymbolReader(payload).read(np.array([0], np.uint8), far)
 
 
-def outcome_of(payload: bytes, indexes: NDArray[np.int64], tables: TableSet) -> int | None:
+def outcome_of(payload: bytes, indexes: NDArray[np.uint8], tables: TableSet) -> int | None:
     """Largest |symbol| that was read, or None for a desync; anything else is for the caller."""
     try:
         reader = SymbolReader(payload)
@@ -152,7 +151,7 @@ def test_garbage_ends_in_a_desync_or_in_symbols_soon(tables: TableSet) -> None:
             payload += bytes(4)
         if trial % 5 == 0:
             payload = b"\xff" * len(payload)
-        outcomes.append(outcome_of(payload, rng.integers(0, len(tables), 300), tables))
+        outcomes.append(outcome_of(payload, rng.integers(0, len(tables), 300, np.uint8), tables))
     assert time.perf_counter() - begin_s < 20
     assert len(outcomes) == 400
     assert all(largest is None or largest <= MAX_SYMBOL for largest in outcomes)
@@ -162,6 +161,6 @@ def test_garbage_ends_in_a_desync_or_in_symbols_soon(tables: TableSet) -> None:
 
 def test_reading_on_after_the_end_gives_symbols_of_the_tables(tables: TableSet) -> None:
     reader = SymbolReader(b"")
-    indexes = np.arange(1000) % len(tables)
+    indexes = (np.arange(1000) % len(tables)).astype(np.uint8)
     assert (reader.read(indexes, tables) == tables.lows[indexes]).all()
     reader.finish()

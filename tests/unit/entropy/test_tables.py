@@ -46,6 +46,13 @@ def test_counts_that_are_no_tables_are_refused(
         table_set(counts, lows)
 
 
+@pytest.mark.parametrize("count", [0, 257])
+def test_no_tables_or_more_than_a_byte_can_number_are_refused(count: int) -> None:
+    counts, lengths = np.array([TOTAL - 1, 1] * count, np.int32), np.full(count, 2, np.int32)
+    with pytest.raises(ValueError, match="1 to 256 tables"):
+        TableSet(counts, lengths, np.zeros(count, np.int32))
+
+
 def test_lengths_that_do_not_cover_the_counts_are_refused() -> None:
     counts, lows = np.array([TOTAL - 1, 1], np.int32), np.array([0], np.int32)
     with pytest.raises(ValueError, match="do not fit together"):
@@ -78,18 +85,18 @@ def test_bits_are_minus_log2_of_the_frequency(tables: TableSet) -> None:
     for index in range(len(tables)):
         counts, low = tables.table(index).tolist(), int(tables.lows[index])
         symbols = np.arange(low, low + len(counts) - 1, dtype=np.int32)
-        bits = tables.bits(symbols, np.full(len(symbols), index))
+        bits = tables.bits(symbols, np.full(len(symbols), index, np.uint8))
         expected = [-math.log2(count / TOTAL) for count in counts[:-1]]
         assert bits == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def test_a_symbol_outside_its_table_costs_the_bits_of_the_escape(tables: TableSet) -> None:
     outside = np.array([-2, 2, 32767, -32767, 4, 8, 1, -32765], np.int32)
-    indexes = np.array([0, 0, 0, 0, 1, 1, 2, 4])
+    indexes = np.array([0, 0, 0, 0, 1, 1, 2, 4], np.uint8)
     assert ((outside < tables.lows[indexes]) | (outside > tables.highs[indexes])).all()
     expected = [-math.log2(tables.table(int(index))[-1] / TOTAL) for index in indexes]
     assert tables.bits(outside, indexes) == pytest.approx(expected, rel=1e-12)
 
 
 def test_bits_of_no_symbols_are_none(tables: TableSet) -> None:
-    assert tables.bits(np.empty(0, np.int32), np.empty(0, np.int64)).shape == (0,)
+    assert tables.bits(np.empty(0, np.int32), np.empty(0, np.uint8)).shape == (0,)

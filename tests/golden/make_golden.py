@@ -1,0 +1,130 @@
+"""Writes golden streams and what they decode to.
+
+    python tests/golden/make_golden.py
+
+Golden files say what every later version must still read, so they are never made
+anew: the program makes those of PICTURES that are not in expected.json yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import cdsrcodec
+from cdsrcodec.codec import decode_symbols
+from cdsrcodec.container import Chunk, Stream, read_stream, write_stream
+
+HERE = Path(__file__).resolve().parent
+SAMPLES = HERE.parents[1] / "sample_images"
+MEANS_A_SIDE = 3
+
+
+def photograph(name: str, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """The part (left, top, right, bottom) of a sample image."""
+    with Image.open(SAMPLES / name) as image:
+        return np.asarray(image.convert("RGB").crop(box))
+
+
+def black_and_white_noise() -> NDArray[np.uint8]:
+    """What no photograph looks like: many symbols lie outside their tables."""
+    return (255 * np.random.default_rng(0).integers(0, 2, (48, 48, 3))).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One golden stream: what was encoded, how, and the chunks put beside it."""
+
+    make: Callable[[], NDArray[np.uint8]]
+    quality: float
+    chunks: tuple[Chunk, ...] = ()
+
+
+PICTURES = {
+    "cat-96x80-q1": Golden(partial(photograph, "cat.png", (150, 60, 246, 140)), 1.0),
+    "cat-96x80-q4": Golden(partial(photograph, "cat.png", (150, 60, 246, 140)), 4.0),
+    "cat-96x80-q8": Golden(partial(photograph, "cat.png", (150, 60, 246, 140)), 8.0),
+    "coffee-131x67-q2.59375": Golden(
+        partial(photograph, "coffee.png", (170, 90, 301, 157)), 2.59375
+    ),
+    "rocket-64x112-q6": Golden(partial(photograph, "rocket.png", (300, 100, 364, 212)), 6.0),
+    "row-300x1-q5": Golden(partial(photograph, "cat.png", (80, 100, 380, 101)), 5.0),
+    "pixel-1x1-q4": Golden(partial(photograph, "coffee.png", (240, 160, 241, 161)), 4.0),
+    "noise-48x48-q8": Golden(black_and_white_noise, 8.0),
+    "chunks-33x20-q3": Golden(
+        partial(photograph, "coffee.png", (200, 100, 233, 120)),
+        3.0,
+        (Chunk(b"orig", b"RGB;8"), Chunk(b"exif", bytes(range(200)))),
+    ),
+}
+
+
+def encode(golden: Golden) -> bytes:
+    """The stream, with its chunks."""
+    stream = read_stream(cdsrcodec.encode(golden.make(), quality=golden.quality, device="cpu"))
+    return write_stream(Stream(stream.header, golden.chunks, stream.payload))
+
+
+def describe(data: bytes) -> dict[str, object]:
+    """What a reader must find in the stream.
+
+    Integers are exact. Pixels are not promised, since g_s runs in floating point and may be
+    trained on: of those there are mean colours of parts of the picture.
+    """
+    stream, runs = read_stream(data), decode_symbols(data).runs
+    symbols = np.concatenate(runs).astype("<i2").tobytes()
+    pixels = np.asarray(cdsrcodec.decode(data, device="cpu"))
+    return {
+        "model_id": stream.header.model_id,
+        "entropy_tag": stream.header.entropy_tag.hex(),
+        "quality_code": stream.header.quality_code,
+        "width_px": stream.header.width_px,
+        "height_px": stream.header.height_px,
+        "symbol_crc": stream.header.symbol_crc,
+        "chunks": [[chunk.kind.decode("ascii"), len(chunk.data)] for chunk in stream.chunks],
+        "run_lengths": [len(run) for run in runs],
+        "symbols_sha256": hashlib.sha256(symbols).hexdigest(),
+        "mean_rgb": [
+            [[round(float(mean), 2) for mean in part.mean((0, 1))] for part in parts_of(rows, 1)]
+            for rows in parts_of(pixels, 0)
+        ],
+    }
+
+
+def parts_of(pixels: NDArray[np.uint8], axis: int) -> list[NDArray[np.uint8]]:
+    """The picture cut along an axis into up to MEANS_A_SIDE parts."""
+    return np.array_split(pixels, min(MEANS_A_SIDE, pixels.shape[axis]), axis)
+
+
+def main(folder: Path) -> None:
+    """Add to a folder what it lacks.
+
+    Raises:
+        SystemExit: it lacks nothing.
+        FileExistsError: a stream is there of which expected.json does not know.
+    """
+    index = folder / "expected.json"
+    expected = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {}
+    lacking = {name: golden for name, golden in PICTURES.items() if f"{name}.cdsr" not in expected}
+    if not lacking:
+        sys.exit(f"{folder}: all golden files are there, and they are never made anew")
+    for name, golden in lacking.items():
+        data = encode(golden)
+        with (folder / f"{name}.cdsr").open("xb") as file:
+            file.write(data)
+        expected[f"{name}.cdsr"] = describe(data)
+    lines = (f"{json.dumps(name)}: {json.dumps(found)}" for name, found in expected.items())
+    index.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(HERE)

@@ -1,0 +1,111 @@
+"""Streams of every released version, which each later one must read to the same integers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import cdsrcodec
+from cdsrcodec.codec import decode_symbols
+from cdsrcodec.codec.loading import entropy_model
+from cdsrcodec.container import read_stream, write_stream
+from cdsrcodec.models.integer_prior import LatentWalk
+from cdsrcodec.models.registry import codec_named
+
+pytestmark = pytest.mark.golden
+
+HERE = Path(__file__).resolve().parent
+EXPECTED: dict[str, dict[str, Any]] = json.loads((HERE / "expected.json").read_text("utf-8"))
+HEADER_FIELDS = ("model_id", "quality_code", "width_px", "height_px", "symbol_crc")
+# Grey levels that the mean of a part may move by when the decoder is trained on.
+MEAN_TOLERANCE = 2.0
+
+
+def test_every_golden_file_is_expected_and_there_are_some() -> None:
+    assert sorted(path.name for path in HERE.glob("*.cdsr")) == sorted(EXPECTED)
+    assert len(EXPECTED) >= 9
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_header_and_chunks_are_read_and_written_back(name: str) -> None:
+    data, expected = (HERE / name).read_bytes(), EXPECTED[name]
+    stream = read_stream(data)
+    assert {field: getattr(stream.header, field) for field in HEADER_FIELDS} == {
+        field: expected[field] for field in HEADER_FIELDS
+    }
+    assert stream.header.entropy_tag.hex() == expected["entropy_tag"]
+    assert [[c.kind.decode(), len(c.data)] for c in stream.chunks] == expected["chunks"]
+    assert write_stream(stream) == data
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_symbols_are_exactly_those_that_were_encoded(name: str) -> None:
+    runs = decode_symbols((HERE / name).read_bytes()).runs
+    assert [len(run) for run in runs] == EXPECTED[name]["run_lengths"]
+    symbols = b"".join(run.astype("<i2").tobytes() for run in runs)
+    assert hashlib.sha256(symbols).hexdigest() == EXPECTED[name]["symbols_sha256"]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_pixels_have_the_colours_that_were_seen(name: str) -> None:
+    expected = EXPECTED[name]
+    pixels = np.asarray(cdsrcodec.decode((HERE / name).read_bytes(), device="cpu"))
+    assert pixels.shape == (expected["height_px"], expected["width_px"], 3)
+    means = expected["mean_rgb"]
+    for rows, row_means in zip(np.array_split(pixels, len(means)), means, strict=True):
+        for part, mean in zip(np.array_split(rows, len(row_means), 1), row_means, strict=True):
+            assert part.mean((0, 1)).tolist() == pytest.approx(mean, abs=MEAN_TOLERANCE)
+
+
+def test_symbols_outside_their_tables_are_among_them() -> None:
+    model = entropy_model(codec_named("cdsr1"))
+    symbols = decode_symbols((HERE / "noise-48x48-q8.cdsr").read_bytes())
+    _, _, height, width = symbols.y_hat_gained.shape
+    z_symbols, first_step = symbols.runs[:2]
+    walk = LatentWalk(model.prior, torch.from_numpy(z_symbols.reshape(1, 128, 1, 1)), height, width)
+    indexes = walk.predict(0).indexes.numpy()
+    assert (np.abs(first_step) > model.gaussian.highs[indexes]).sum() > 0
+
+
+@pytest.fixture(scope="module")
+def make_golden() -> Callable[[Path], None]:
+    main: Callable[[Path], None] = runpy.run_path(str(HERE / "make_golden.py"))["main"]
+    return main
+
+
+def test_generator_refuses_to_make_golden_files_anew(make_golden: Callable[[Path], None]) -> None:
+    before = {path: path.read_bytes() for path in HERE.iterdir() if path.is_file()}
+    with pytest.raises(SystemExit, match="all golden files are there, and they are never made"):
+        make_golden(HERE)
+    assert {path: path.read_bytes() for path in HERE.iterdir() if path.is_file()} == before
+
+
+def test_generator_overwrites_no_file_that_is_not_listed(
+    make_golden: Callable[[Path], None], tmp_path: Path
+) -> None:
+    stray = tmp_path / next(iter(EXPECTED))
+    stray.write_bytes(b"precious")
+    with pytest.raises(FileExistsError):
+        make_golden(tmp_path)
+    assert stray.read_bytes() == b"precious"
+    assert list(tmp_path.iterdir()) == [stray]
+
+
+def test_generator_fills_an_empty_folder(
+    make_golden: Callable[[Path], None], tmp_path: Path
+) -> None:
+    make_golden(tmp_path)
+    made: dict[str, dict[str, Any]] = json.loads((tmp_path / "expected.json").read_text("utf-8"))
+    assert sorted(path.name for path in tmp_path.glob("*.cdsr")) == sorted(made) == sorted(EXPECTED)
+    # Encoders run in floating point: their symbols, unlike a reader's, are no promise.
+    kept = ("quality_code", "width_px", "height_px", "chunks", "run_lengths")
+    for name, fields in made.items():
+        assert {key: fields[key] for key in kept} == {key: EXPECTED[name][key] for key in kept}

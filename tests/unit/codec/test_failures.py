@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from cdsrcodec.codec import decode_pixels, decode_symbols, encode_pixels, resolve_device
+from cdsrcodec.container import read_stream
+from cdsrcodec.errors import ChecksumError, DesyncError, DeviceError, LimitError, ModelError
+
+CPU = torch.device("cpu")
+Crop = Callable[..., NDArray[np.uint8]]
+Rewrite = Callable[..., bytes]
+
+decode_native = partial(decode_pixels, sr=1, upscaler="latent", device=CPU)
+
+
+@pytest.mark.parametrize("decode", [decode_symbols, decode_native], ids=["symbols", "pixels"])
+class TestStreamsThatAreRefused:
+    """By the exact part alone, and by whoever wants pixels."""
+
+    def test_another_symbol_checksum(
+        self, decode: Callable[[bytes], object], stream: bytes, rewrite: Rewrite
+    ) -> None:
+        symbol_crc = read_stream(stream).header.symbol_crc ^ 1
+        with pytest.raises(DesyncError, match="decode to other symbols than were encoded"):
+            decode(rewrite(stream, symbol_crc=symbol_crc))
+
+    @pytest.mark.parametrize("word", [0, 20, -2])
+    def test_another_payload_word(
+        self, decode: Callable[[bytes], object], stream: bytes, rewrite: Rewrite, word: int
+    ) -> None:
+        words = np.frombuffer(read_stream(stream).payload, "<u4").copy()
+        words[word] ^= 0x0100
+        with pytest.raises(DesyncError):
+            decode(rewrite(stream, payload=words.tobytes()))
+
+    @pytest.mark.parametrize("cut_bytes", [4, 40])
+    def test_a_shorter_payload_under_a_right_checksum(
+        self, decode: Callable[[bytes], object], stream: bytes, rewrite: Rewrite, cut_bytes: int
+    ) -> None:
+        payload = read_stream(stream).payload
+        for shorter in (payload[cut_bytes:], payload[:-cut_bytes], b""):
+            with pytest.raises(DesyncError):
+                decode(rewrite(stream, payload=shorter))
+
+    def test_a_longer_payload_under_a_right_checksum(
+        self, decode: Callable[[bytes], object], stream: bytes, rewrite: Rewrite
+    ) -> None:
+        payload = read_stream(stream).payload
+        for longer in (b"\x01\x02\x03\x04" + payload, payload + b"\x01\x02\x03\x04"):
+            with pytest.raises(DesyncError):
+                decode(rewrite(stream, payload=longer))
+
+    def test_a_last_word_of_zero(
+        self, decode: Callable[[bytes], object], stream: bytes, rewrite: Rewrite
+    ) -> None:
+        with pytest.raises(DesyncError, match="impossible word"):
+            decode(rewrite(stream, payload=read_stream(stream).payload + bytes(4)))
+
+    def test_damaged_bytes(self, decode: Callable[[bytes], object], stream: bytes) -> None:
+        with pytest.raises(ChecksumError):
+            decode(stream[:-1] + bytes((stream[-1] ^ 1,)))
+
+    def test_another_entropy_tag(
+        self, decode: Callable[[bytes], object], stream: bytes, rewrite: Rewrite
+    ) -> None:
+        with pytest.raises(ModelError, match="tag 00112233"):
+            decode(rewrite(stream, entropy_tag=bytes.fromhex("00112233")))
+
+    def test_an_unknown_model(
+        self, decode: Callable[[bytes], object], stream: bytes, rewrite: Rewrite
+    ) -> None:
+        with pytest.raises(ModelError, match="model 77"):
+            decode(rewrite(stream, model_id=77))
+
+    def test_more_pixels_than_the_limit(
+        self, decode: Callable[[bytes], object], stream: bytes, rewrite: Rewrite
+    ) -> None:
+        with pytest.raises(LimitError):
+            decode(rewrite(stream, width_px=2**20, height_px=2**20))
+
+
+@pytest.mark.parametrize("sr", [0, 2, 3, 16, -4])
+def test_a_scale_that_is_neither_1_nor_4_is_refused(stream: bytes, sr: int) -> None:
+    with pytest.raises(ValueError, match=f"sr must be 1 or 4, not {sr}"):
+        decode_pixels(stream, sr=sr, upscaler="latent", device=CPU)
+
+
+def test_an_upscaler_that_there_is_not_is_refused_for_sr_4_alone(stream: bytes) -> None:
+    with pytest.raises(ModelError, match="'edsr' does not read files of cdsr1"):
+        decode_pixels(stream, sr=4, upscaler="edsr", device=CPU)
+    assert decode_pixels(stream, sr=1, upscaler="edsr", device=CPU).shape == (80, 96, 3)
+
+
+@pytest.mark.parametrize("quality", [0.99, 8.01, -1.0, float("nan")])
+def test_a_quality_outside_its_range_is_refused(crop: Crop, quality: float) -> None:
+    with pytest.raises(ValueError, match="quality must be 1 to 8"):
+        encode_pixels(crop(16, 16), quality=quality, codec="cdsr1", device=CPU)
+
+
+def test_an_unknown_codec_is_refused(crop: Crop) -> None:
+    with pytest.raises(ModelError, match="no codec 'cdsr9'"):
+        encode_pixels(crop(16, 16), quality=4.0, codec="cdsr9", device=CPU)
+
+
+def test_devices_resolve_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == resolve_device("cpu") == CPU
+    with pytest.raises(DeviceError, match="no CUDA device is available"):
+        resolve_device("cuda")
+
+
+def test_devices_resolve_with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda")
+    assert resolve_device("cpu") == CPU
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(DeviceError, match="no device 'tpu'"):
+        resolve_device("tpu")

@@ -1,0 +1,152 @@
+"""Tiles change nothing: the networks see no further than the halo, and pieces fit together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cdsrcodec.codec import decode_pixels, decoding, encoding
+from cdsrcodec.codec.encoding import analyse
+from cdsrcodec.codec.loading import decoder_network, upscaler_network
+from cdsrcodec.codec.tiles import CORE_1X, CORE_4X, HALO
+from cdsrcodec.models.cdsr1 import AnalysisTransform, SynthesisTransform
+from cdsrcodec.models.registry import codec_named
+from cdsrcodec.sr.latent import LatentUpscaler
+from cdsrcodec.sr.registry import UPSCALERS, UpscalerEntry
+
+CPU = torch.device("cpu")
+STRIDE = 16
+ENTRY = codec_named("cdsr1")
+Crop = Callable[..., NDArray[np.uint8]]
+
+# Longer than a small tile with its halos, the one way and then the other.
+LONG_SIZES_PX = [(430, 13), (13, 430)]
+SMALL_CORE = 6
+
+
+def make_transparent(network: nn.Module) -> None:
+    """Give every convolution equal positive weights, so that no path through it cancels."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 1 / module.in_channels)
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
+    network.requires_grad_(False)
+
+
+def columns_seen(output: Tensor, x: Tensor) -> tuple[int, int]:
+    """First and last column of x that one output depends on."""
+    (gradient,) = torch.autograd.grad(output, x, retain_graph=True)
+    columns = gradient.abs().sum((0, 1, 2)).nonzero().flatten()
+    return int(columns[0]), int(columns[-1])
+
+
+def test_analysis_sees_136_px_to_each_side() -> None:
+    g_a = AnalysisTransform()
+    make_transparent(g_a)
+    x = torch.ones(1, 3, STRIDE, 25 * STRIDE, requires_grad=True)
+    first, last = columns_seen(g_a(x, torch.ones(1))[0, 0, 0, 12], x)
+    reach_px = max(12 * STRIDE - first, last - (13 * STRIDE - 1))
+    assert reach_px == 136
+    assert reach_px <= HALO * STRIDE
+
+
+def reach_of(network: Callable[[Tensor], Tensor], scale: int) -> int:
+    """Latent positions that the outer pixels of a position depend on, to one side."""
+    middle = HALO + 1
+    y_hat = torch.ones(1, 224, 1, 2 * middle + 1, requires_grad=True)
+    row = network(y_hat)[0, 0, scale // 2]
+    first, _ = columns_seen(row[middle * scale], y_hat)
+    _, last = columns_seen(row[(middle + 1) * scale - 1], y_hat)
+    assert first > 0
+    assert last < 2 * middle
+    return max(middle - first, last - middle)
+
+
+def test_synthesis_sees_less_than_the_halo() -> None:
+    g_s = SynthesisTransform()
+    make_transparent(g_s)
+    reach = reach_of(lambda y_hat: g_s(y_hat, torch.ones(1), torch.ones(1)), STRIDE)
+    assert reach == math.ceil(9.5)
+    assert reach <= HALO
+
+
+@pytest.mark.parametrize("entry", UPSCALERS, ids=lambda entry: f"{entry.name}-{entry.codec}")
+def test_shipped_upscaler_sees_less_than_the_halo(entry: UpscalerEntry) -> None:
+    blocks = len(upscaler_network(entry, CPU).trunk)
+    upscaler = LatentUpscaler(
+        SynthesisTransform(), scale16=224, scale8=128, levels=8, blocks=blocks
+    )
+    make_transparent(upscaler)
+    level = torch.zeros(1)
+    reach = reach_of(lambda y_hat: upscaler(y_hat, level), 4 * STRIDE)
+    assert reach == math.ceil(10.6 + (blocks - 6) / 8)
+    assert reach <= HALO
+
+
+@pytest.mark.parametrize("size_px", LONG_SIZES_PX, ids=["wide", "high"])
+def test_the_latent_is_the_same_in_tiles(
+    monkeypatch: pytest.MonkeyPatch, crop: Crop, size_px: tuple[int, int]
+) -> None:
+    x = crop(*size_px)
+    assert max(size_px) < CORE_1X * STRIDE, "one tile"
+    y_gained, z = analyse(ENTRY, x, 7.0, CPU)
+    monkeypatch.setattr(encoding, "CORE_1X", SMALL_CORE)
+    tiled_y_gained, tiled_z = analyse(ENTRY, x, 7.0, CPU)
+    assert tiled_y_gained.shape == y_gained.shape
+    assert y_gained.std() > 0.5
+    assert (tiled_y_gained - y_gained).abs().max() < 1e-2
+    assert (tiled_z - z).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("size_px", LONG_SIZES_PX, ids=["wide", "high"])
+def test_the_native_picture_is_the_same_in_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+    crop: Crop,
+    encode: Callable[..., bytes],
+    size_px: tuple[int, int],
+) -> None:
+    data = encode(crop(*size_px), 6.0)
+    whole = decode_pixels(data, sr=1, upscaler="latent", device=CPU).astype(int)
+    monkeypatch.setattr(decoding, "CORE_1X", SMALL_CORE)
+    tiled = decode_pixels(data, sr=1, upscaler="latent", device=CPU).astype(int)
+    assert np.abs(tiled - whole).max() <= 1
+    assert (tiled != whole).mean() < 0.001
+
+
+def correcting_upscaler() -> LatentUpscaler:
+    """An upscaler of the codec's own synthesis whose trunk makes large random corrections."""
+    torch.manual_seed(0)
+    g_s = decoder_network(ENTRY, CPU).g_s
+    upscaler = LatentUpscaler(g_s, scale16=224, scale8=128, levels=8, blocks=6)
+    nn.init.normal_(upscaler.tail.weight, std=0.02)
+    return upscaler.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("size_px", LONG_SIZES_PX, ids=["wide", "high"])
+def test_the_large_picture_is_the_same_in_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+    crop: Crop,
+    encode: Callable[..., bytes],
+    size_px: tuple[int, int],
+) -> None:
+    data = encode(crop(*size_px), 6.0)
+    upscaler = correcting_upscaler()
+    monkeypatch.setattr(decoding, "upscaler_network", lambda entry, device: upscaler)
+    assert max(size_px) < CORE_4X * STRIDE, "one tile"
+    whole = decode_pixels(data, sr=4, upscaler="latent", device=CPU).astype(int)
+    monkeypatch.setattr(decoding, "CORE_4X", SMALL_CORE)
+    tiled = decode_pixels(data, sr=4, upscaler="latent", device=CPU).astype(int)
+    assert whole.shape == (4 * size_px[1], 4 * size_px[0], 3)
+    assert np.abs(tiled - whole).max() <= 1
+    assert (tiled != whole).mean() < 0.001
+    # A halo below the reach would show.
+    monkeypatch.setattr(decoding, "HALO", 1)
+    cut = decode_pixels(data, sr=4, upscaler="latent", device=CPU).astype(int)
+    assert np.abs(cut - whole).max() > 1

@@ -1,0 +1,220 @@
+"""The integer networks against their float twins, and the proof that they are exact."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cdsrcodec.codec.loading import EntropyModel
+from cdsrcodec.layers.integer import ACTIVATION_LIMIT, ONE, clamp_activation, worst_sum
+from cdsrcodec.models.context_prior import (
+    SCALE_MIN,
+    STEPS,
+    ContextPrior,
+    HyperSynthesis,
+    crop_like,
+    gaussian_bits,
+    round_rate_aware,
+    step_masks,
+)
+from cdsrcodec.models.integer_prior import (
+    HEAD_LAYERS,
+    LAYERS,
+    IntegerPrior,
+    LatentWalk,
+    gather_step,
+    hyper_size,
+)
+from cdsrcodec.models.registry import codec_named
+from cdsrcodec.training.integers import LOG_SCALE_STEP, dequantise_layer, quantise_layer
+
+PICTURES = ["cat.png", "coffee.png", "rocket.png"]
+QUALITIES = [1.0, 4.0, 8.0]
+
+
+class FloatNetworks(Protocol):
+    h_s: HyperSynthesis
+    prior: ContextPrior
+
+
+class CodedPicture(Protocol):
+    y_gained: Tensor
+    runs: list[NDArray[np.int32]]
+
+
+Code = Callable[[str, float], CodedPicture]
+
+
+@pytest.fixture(scope="module")
+def tensors() -> dict[str, Tensor]:
+    return load_file(codec_named("cdsr1").entropy_file)
+
+
+def layer_of(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {part: tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift")}
+
+
+def z_symbols_of(picture: CodedPicture) -> Tensor:
+    size = hyper_size(*picture.y_gained.shape[2:])
+    return torch.from_numpy(picture.runs[0].reshape(1, 128, *size))
+
+
+def float_features(networks: FloatNetworks, model: EntropyModel, picture: CodedPicture) -> Tensor:
+    z_hat = z_symbols_of(picture).double() + model.prior.medians / ONE
+    return crop_like(networks.h_s(z_hat.float()), picture.y_gained)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_no_order_of_additions_can_leave_the_exact_range(
+    tensors: dict[str, Tensor], name: str
+) -> None:
+    layer = layer_of(tensors, name)
+    assert worst_sum(**layer) < 2**53
+    # The same bound once more, in Python integers.
+    weights = layer["weight"].flatten(1).tolist()
+    sums = [
+        sum(map(abs, row)) * ACTIVATION_LIMIT + abs(bias) + (1 << shift - 1)
+        for row, bias, shift in zip(
+            weights, layer["bias"].tolist(), layer["shift"].tolist(), strict=True
+        )
+    ]
+    assert worst_sum(**layer) == max(sums)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_shipped_layer_survives_the_way_to_float_and_back(
+    tensors: dict[str, Tensor], name: str
+) -> None:
+    layer, is_head = layer_of(tensors, name), name in HEAD_LAYERS
+    weight, bias = dequantise_layer(layer, is_head=is_head)
+    conv = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2])
+    with torch.no_grad():
+        conv.weight.copy_(weight)
+        assert conv.bias is not None
+        conv.bias.copy_(bias)
+    again = quantise_layer(conv, is_head=is_head)
+    assert {part: tensor.dtype for part, tensor in again.items()} == {
+        part: tensor.dtype for part, tensor in layer.items()
+    }
+    assert [part for part in layer if not torch.equal(again[part], layer[part])] == []
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+@pytest.mark.parametrize("name", PICTURES)
+def test_each_step_predicts_what_the_float_networks_predict(
+    model: EntropyModel, float_networks: FloatNetworks, coded: Code, name: str, quality: float
+) -> None:
+    picture = coded(name, quality)
+    features = float_features(float_networks, model, picture)
+    walk = LatentWalk(model.prior, z_symbols_of(picture), *picture.y_gained.shape[2:])
+    assert (walk.features / ONE - features).abs().max() < 0.05
+    for step in range(STEPS):
+        prediction = walk.predict(step)
+        known = (clamp_activation(walk.known) / ONE).float()
+        means, log_scales = float_networks.prior.parameters_at(step, features, known)
+        indexes = (log_scales - math.log(SCALE_MIN)) / LOG_SCALE_STEP
+        indexes = gather_step(step, indexes.round().clamp(0, len(model.gaussian) - 1))
+        mean_errors = (prediction.means / ONE - gather_step(step, means)).abs()
+        index_errors = (prediction.indexes.double() - indexes).abs()
+        assert mean_errors.max() < 0.25
+        assert mean_errors.mean() < 0.005
+        assert index_errors.max() <= 1
+        assert (index_errors > 0).double().mean() < 0.06
+        walk.fill(step, prediction, torch.from_numpy(picture.runs[1 + step]))
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_integers_cost_less_than_half_a_percent_of_rate(
+    model: EntropyModel, float_networks: FloatNetworks, coded: Code, quality: float
+) -> None:
+    integer_bits = float_bits = 0.0
+    for name in PICTURES:
+        picture = coded(name, quality)
+        walk = LatentWalk(model.prior, z_symbols_of(picture), *picture.y_gained.shape[2:])
+        for step, symbols in enumerate(picture.runs[1:]):
+            prediction = walk.predict(step)
+            integer_bits += model.gaussian.bits(symbols, prediction.indexes.numpy()).sum()
+            walk.fill(step, prediction, torch.from_numpy(symbols))
+        # The float prior walks by itself: its own means, its own rounding.
+        features = float_features(float_networks, model, picture)
+        out = float_networks.prior(features, picture.y_gained, round_rate_aware)
+        float_bits += gaussian_bits(out.y_hat_gained - out.means, out.scales).sum().item()
+    assert float_bits > 0
+    assert abs(integer_bits / float_bits - 1) < 0.005
+
+
+def test_a_walk_ends_in_means_plus_symbols(model: EntropyModel) -> None:
+    height, width = 5, 6  # neither divides by the hyper-latent's stride
+    z_symbols = torch.randint(-3, 4, (1, 128, 2, 2), dtype=torch.int32)
+    walk = LatentWalk(model.prior, z_symbols, height, width)
+    masks = step_masks(224, height, width)
+    expected = torch.zeros(1, 224, height, width)
+    for step in range(STEPS):
+        prediction = walk.predict(step)
+        symbols = torch.arange(len(prediction.means), dtype=torch.int32) % 7 - 3
+        walk.fill(step, prediction, symbols)
+        expected[0][masks[step]] = (prediction.means / ONE + symbols).float()
+    assert walk.y_hat_gained().dtype == torch.float32
+    assert torch.equal(walk.y_hat_gained(), expected)
+
+
+def test_extreme_symbols_keep_predictions_in_range(model: EntropyModel) -> None:
+    walk = LatentWalk(model.prior, torch.full((1, 128, 1, 1), 32767, dtype=torch.int32), 4, 4)
+    assert walk.features.abs().max() <= ACTIVATION_LIMIT
+    for step in range(STEPS):
+        prediction = walk.predict(step)
+        assert prediction.means.abs().max() <= ACTIVATION_LIMIT
+        assert prediction.indexes.min() >= 0
+        assert prediction.indexes.max() < len(model.gaussian)
+        assert torch.equal(prediction.means, prediction.means.round())
+        sign = -1 if step % 2 else 1
+        extreme = torch.full((len(prediction.means),), sign * 32767, dtype=torch.int32)
+        walk.fill(step, prediction, extreme)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (3, 2)])
+def test_elements_of_a_step_are_gathered_by_channel_row_and_column(size: tuple[int, int]) -> None:
+    y = torch.randn(1, 224, *size)
+    for step, mask in enumerate(step_masks(224, *size)):
+        assert torch.equal(gather_step(step, y), y[0][mask])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (6, 1)])
+def test_a_latent_of_one_row_or_column_is_predicted_whole(
+    model: EntropyModel, size: tuple[int, int]
+) -> None:
+    walk = LatentWalk(
+        model.prior, torch.zeros(1, 128, *hyper_size(*size), dtype=torch.int32), *size
+    )
+    counts = [len(walk.predict(step).indexes) for step in range(STEPS)]
+    assert counts == [int(mask.sum()) for mask in step_masks(224, *size)]
+    assert sum(counts) == 224 * size[0] * size[1]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((1, 1), (1, 1)), ((4, 5), (1, 2)), ((8, 9), (2, 3))]
+)
+def test_the_hyper_latent_covers_the_latent(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert hyper_size(*size) == expected
+
+
+def test_a_prior_with_a_layer_missing_is_refused(tensors: dict[str, Tensor]) -> None:
+    incomplete = {name: t for name, t in tensors.items() if name != "prior.adapt.1.shift"}
+    with pytest.raises(KeyError, match=r"prior\.adapt\.1\.shift"):
+        IntegerPrior(incomplete, table_count=64)
+
+
+def test_a_prior_that_could_round_is_refused(tensors: dict[str, Tensor]) -> None:
+    inexact = tensors | {"h_s.2.bias": tensors["h_s.2.bias"] + 2**53}
+    with pytest.raises(ValueError, match="not exact in float64"):
+        IntegerPrior(inexact, table_count=64)
