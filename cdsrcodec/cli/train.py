@@ -97,13 +97,13 @@ def run_options(command: Command) -> Command:
     return command
 
 
-def loop_config(**settings: Unpack[LoopOptions]) -> LoopConfig:
+def loop_config(seed: int, **settings: Unpack[LoopOptions]) -> LoopConfig:
     """LoopConfig of the run options."""
     from cdsrcodec.training.loop import LoopConfig
 
     if (settings["minutes"] is None) == (settings["steps"] is None):
         raise click.UsageError("give either --minutes or --steps")
-    return LoopConfig(**settings)
+    return LoopConfig(seed=seed, **settings)
 
 
 @train.command()
@@ -163,7 +163,7 @@ def codec(
         seed=seed,
     )
     with _display("codec") as on_step:
-        weights = train_codec(config, loop_config(**loop), resolve_device(device), on_step)
+        weights = train_codec(config, loop_config(seed, **loop), resolve_device(device), on_step)
     _announce(weights)
 
 
@@ -211,7 +211,7 @@ def upscaler(
         start=start,
     )
     with _display("upscaler") as on_step:
-        weights = train_upscaler(config, loop_config(**loop), resolve_device(device), on_step)
+        weights = train_upscaler(config, loop_config(seed, **loop), resolve_device(device), on_step)
     _announce(weights)
 
 

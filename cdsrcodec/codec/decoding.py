@@ -54,6 +54,7 @@ def decode_symbols(data: bytes) -> Symbols:
     reader = SymbolReader(stream.payload)
     runs = [reader.read(model.hyper_indexes(*size), model.hyper)]
     z_symbols = torch.from_numpy(runs[0].reshape(1, HYPER_CHANNELS, *size))
+    reader.expect_more()
     with torch.inference_mode():
         walk = LatentWalk(model.prior, z_symbols, height, width)
         for step in range(STEPS):
@@ -87,13 +88,12 @@ def decode_pixels(
     """
     if sr not in (1, UPSCALE):
         raise ValueError(f"sr must be 1 or {UPSCALE}, not {sr}")
-    header = read_stream(data).header
+    header, _, y_hat_gained = decode_symbols(data)
     entry = codec_of_stream(header.model_id, header.entropy_tag)
     decoder = decoder_network(entry, device)
     network: Callable[[Tensor, Tensor], Tensor] = decoder
     if sr == UPSCALE:
         network = upscaler_network(upscaler_for(upscaler, entry.name), device)
-    y_hat_gained = decode_symbols(data).y_hat_gained
     level = torch.tensor([header.quality_code / QUALITY_STEPS], device=device)
     with torch.inference_mode():
         inverse_gain = decoder.inverse_gain(entropy_model(entry).log_gain.to(device), level)

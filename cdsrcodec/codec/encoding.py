@@ -9,8 +9,17 @@ from torch import Tensor
 
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
 from cdsrcodec.codec.tiles import CORE_1X, HALO
-from cdsrcodec.container import QUALITY_STEPS, Header, Stream, quality_code_of, write_stream
+from cdsrcodec.container import (
+    MAX_SIDE_PX,
+    QUALITY_STEPS,
+    Header,
+    Limits,
+    Stream,
+    quality_code_of,
+    write_stream,
+)
 from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
+from cdsrcodec.errors import LimitError
 from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
@@ -34,11 +43,18 @@ def encode_pixels(
 
     Raises:
         ValueError: quality is outside 1..8.
+        LimitError: a picture that readers of the format refuse.
         ModelError: unknown codec.
     """
     entry = codec_named(codec)
     quality_code = quality_code_of(quality)
     height_px, width_px = pixels.shape[:2]
+    max_pixels = Limits().max_pixels
+    if max(height_px, width_px) > MAX_SIDE_PX or height_px * width_px > max_pixels:
+        raise LimitError(
+            f"{width_px}x{height_px} px is beyond the format's {max_pixels} px in all or "
+            f"{MAX_SIDE_PX} px a side. hint: reduce or cut the picture"
+        )
     y_gained, z = analyse(entry, pixels, quality_code / QUALITY_STEPS, device)
     writer = SymbolWriter()
     crc = symbol_crc(_code_latent(entropy_model(entry), y_gained, z, writer))

@@ -6,12 +6,19 @@ What the payload means is the business of `codec`. Specification: docs/format.md
 
 from __future__ import annotations
 
-from cdsrcodec.container.header import FORMAT_VERSION, QUALITY_STEPS, Header, quality_code_of
+from cdsrcodec.container.header import (
+    FORMAT_VERSION,
+    MAX_SIDE_PX,
+    QUALITY_STEPS,
+    Header,
+    quality_code_of,
+)
 from cdsrcodec.container.limits import Limits
 from cdsrcodec.container.stream import Chunk, Stream, read_stream, write_stream
 
 __all__ = [
     "FORMAT_VERSION",
+    "MAX_SIDE_PX",
     "QUALITY_STEPS",
     "Chunk",
     "Header",

@@ -149,6 +149,18 @@ class SymbolReader:
             raise DesyncError("an escaped symbol is out of range")
         return symbols.astype(np.int32)
 
+    def expect_more(self) -> None:
+        """Check that something is left to read, before work is done for it.
+
+        An empty coder would go on to give each table's first symbol for ever, so a few
+        bytes could claim a picture of any size.
+
+        Raises:
+            DesyncError: nothing is left.
+        """
+        if self._coder.is_empty():
+            raise DesyncError("the coded data end before the last symbol")
+
     def finish(self) -> None:
         """Check that all was read.
 

@@ -27,9 +27,12 @@ class Synthesis(Protocol):
 class LatentUpscaler(nn.Module):
     """Synthesise a 4x picture straight from the quantised latent.
 
-        y_hat --synthesis--> features at H/4 --pixel shuffle--> features at H
-                    |                                              | trunk
-                    +--> small RGB --bicubic--> base --(+)<-- pixel shuffle --> x_sr
+        y_hat --synthesis--> features at H/4 --expand, pixel shuffle--> features at H
+                    |                                                       | + head(RGB)
+                    +--> small RGB --bicubic--> base --(+)<-- pixel shuffle, trunk
+
+    The trunk sees the small RGB too: that is what is alike at all positions of a 4x4
+    cell, which features at H/4 turned to native size are only after long training.
 
     `synthesis` starts as a copy of the codec's g_s and is trained on, so it is
     not g_s any more: the small RGB is a base that the trunk corrects, it is
@@ -60,13 +63,17 @@ class LatentUpscaler(nn.Module):
         self.synthesis = synthesis
         self.scale16 = nn.Parameter(torch.ones(levels, scale16))
         self.scale8 = nn.Parameter(torch.ones(levels, scale8))
+        self.head = conv3x3(3, WIDTH)
         self.expand = conv3x3(WIDTH, WIDTH * 16)
         self.trunk_scale = nn.Parameter(torch.ones(levels, WIDTH))
         self.trunk = residual_blocks(WIDTH, blocks)
         self.tail = conv3x3(WIDTH, 3 * UPSCALE**2)
-        # Begin as the bicubic enlargement: every step from there is an improvement.
-        for parameter in self.tail.parameters():
-            nn.init.zeros_(parameter)
+        with torch.no_grad():
+            for parameter in self.expand.parameters():
+                parameter.mul_(0.1)
+            # Begin as the bicubic enlargement: every step from there is an improvement.
+            for parameter in self.tail.parameters():
+                parameter.zero_()
 
     def forward(self, y_hat: Tensor, level: Tensor) -> Tensor:
         """Synthesise x_sr."""
@@ -75,6 +82,7 @@ class LatentUpscaler(nn.Module):
         )
         small = self.synthesis.to_pixels(features4)
         base = F.interpolate(small, scale_factor=UPSCALE, mode="bicubic", align_corners=False)
-        h = F.pixel_shuffle(self.expand(features4), 4) * at_level(self.trunk_scale, level)
+        h = self.head(small) + F.pixel_shuffle(self.expand(features4), 4)
+        h = h * at_level(self.trunk_scale, level)
         correction = F.pixel_shuffle(self.tail(h + self.trunk(h)), UPSCALE)
         return base + correction

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from compressai.entropy_models import EntropyBottleneck
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -33,6 +32,7 @@ from cdsrcodec.models.context_prior import (
     round_residual,
     round_straight_through,
 )
+from cdsrcodec.training.factorised_prior import EntropyBottleneck
 from cdsrcodec.training.integers import exported_state
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from compressai.entropy_models import EntropyBottleneck
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from cdsrcodec.models.context_prior import SCALE_MIN
 from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.training.codec_recipe import TrainableCdsr1
+from cdsrcodec.training.factorised_prior import EntropyBottleneck
 from cdsrcodec.training.integers import LOG_SCALE_STEP, SCALE_COUNT, quantise_layer
 from cdsrcodec.training.storage import write_tensors
 

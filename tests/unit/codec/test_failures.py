@@ -2,15 +2,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from cdsrcodec.codec import decode_pixels, decode_symbols, encode_pixels, resolve_device
+from cdsrcodec.codec import (
+    decode_pixels,
+    decode_symbols,
+    decoding,
+    encode_pixels,
+    resolve_device,
+)
+from cdsrcodec.codec.loading import (
+    decoder_network,
+    encoder_network,
+    entropy_model,
+    upscaler_network,
+)
 from cdsrcodec.container import read_stream
 from cdsrcodec.errors import ChecksumError, DesyncError, DeviceError, LimitError, ModelError
+from cdsrcodec.models.registry import CodecEntry
+from cdsrcodec.sr.registry import UpscalerEntry
 
 CPU = torch.device("cpu")
 Crop = Callable[..., NDArray[np.uint8]]
@@ -85,6 +100,15 @@ class TestStreamsThatAreRefused:
             decode(rewrite(stream, width_px=2**20, height_px=2**20))
 
 
+def test_words_left_over_are_found_even_where_the_checksum_agrees(
+    monkeypatch: pytest.MonkeyPatch, stream: bytes, rewrite: Rewrite
+) -> None:
+    symbol_crc = read_stream(stream).header.symbol_crc
+    monkeypatch.setattr(decoding, "symbol_crc", lambda runs: symbol_crc)
+    with pytest.raises(DesyncError, match="left over after the last symbol"):
+        decode_symbols(rewrite(stream, height_px=16))
+
+
 @pytest.mark.parametrize("sr", [0, 2, 3, 16, -4])
 def test_a_scale_that_is_neither_1_nor_4_is_refused(stream: bytes, sr: int) -> None:
     with pytest.raises(ValueError, match=f"sr must be 1 or 4, not {sr}"):
@@ -106,6 +130,28 @@ def test_a_quality_outside_its_range_is_refused(crop: Crop, quality: float) -> N
 def test_an_unknown_codec_is_refused(crop: Crop) -> None:
     with pytest.raises(ModelError, match="no codec 'cdsr9'"):
         encode_pixels(crop(16, 16), quality=4.0, codec="cdsr9", device=CPU)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"these are no weights"])
+def test_weights_that_are_missing_or_damaged_are_named(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    # A name of its own each time: what is loaded is kept by its entry.
+    entry = CodecEntry(f"codec of {content!r}", 9, tmp_path)
+    upscaler = UpscalerEntry("other", entry.name, tmp_path / "latent.safetensors")
+    loads: dict[Path, Callable[[], object]] = {
+        entry.entropy_file: lambda: entropy_model(entry),
+        entry.encoder_file: lambda: encoder_network(entry, CPU),
+        entry.decoder_file: lambda: decoder_network(entry, CPU),
+        upscaler.file: lambda: upscaler_network(upscaler, CPU),
+    }
+    for path, load in loads.items():
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(ModelError, match="hint: install cdsrcodec anew") as caught:
+            load()
+        assert str(caught.value).startswith(f"{path}: the weights cannot be read")
+        assert "\n" not in str(caught.value)
 
 
 def test_devices_resolve_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:

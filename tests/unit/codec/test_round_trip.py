@@ -40,7 +40,7 @@ def test_a_picture_of_any_size_comes_back(
     x_hat = decode(data)
     assert x_hat.dtype == np.uint8
     assert x_hat.shape == x.shape
-    assert psnr_rgb_db(x, x_hat) > 22
+    assert psnr_rgb_db(x, x_hat) > 26
 
 
 def test_a_higher_quality_is_larger_and_better(crop: Crop, encode: Encode) -> None:
@@ -48,7 +48,7 @@ def test_a_higher_quality_is_larger_and_better(crop: Crop, encode: Encode) -> No
     streams = [encode(x, quality) for quality in (1.0, 4.0, 8.0)]
     sizes = [len(data) for data in streams]
     assert sizes == sorted(sizes)
-    assert sizes[2] > 2 * sizes[1] > 4 * sizes[0]
+    assert sizes[2] > 1.5 * sizes[1] > 2.25 * sizes[0]
     psnrs_db = [psnr_rgb_db(x, decode(data)) for data in streams]
     assert psnrs_db[0] > 22
     assert psnrs_db[1] > max(25, psnrs_db[0] + 2)
@@ -108,7 +108,7 @@ def test_sr_4_gives_a_picture_four_times_as_large(
     assert x_sr.shape == (4 * size_px[1], 4 * size_px[0], 3)
     # Reduced again it is about the native picture.
     blocks = x_sr.reshape(size_px[1], 4, size_px[0], 4, 3).mean((1, 3))
-    assert np.abs(blocks - decode(data)).mean() < 10
+    assert np.abs(blocks - decode(data)).mean() < 5
 
 
 def test_pixels_in_any_memory_order_give_the_same_stream(crop: Crop, encode: Encode) -> None:

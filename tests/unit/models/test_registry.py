@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from cdsrcodec.errors import ModelError
-from cdsrcodec.models.registry import CODECS, codec_named, codec_of_stream
+from cdsrcodec.models.registry import CODECS, CodecEntry, codec_named, codec_of_stream
 
 
 @pytest.mark.parametrize("name", CODECS)
@@ -50,3 +51,10 @@ def test_other_weights_are_refused_by_both_tags() -> None:
     with pytest.raises(ModelError, match="tag deadbeef") as caught:
         codec_of_stream(entry.model_id, b"\xde\xad\xbe\xef")
     assert entry.entropy_tag().hex() in str(caught.value)
+
+
+def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
+    entry = CodecEntry("other", 9, tmp_path)
+    with pytest.raises(ModelError, match=r"the weights cannot be read .* hint: install") as caught:
+        entry.entropy_tag()
+    assert str(caught.value).startswith(f"{tmp_path / 'entropy.safetensors'}: ")

@@ -1,0 +1,78 @@
+"""The README's picture: a crop of the sample, native pixels beside `--sr 4`.
+
+python -m cdsrcodec.evaluation.showcase sample_images/cat.png docs/images/sample.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from cdsrcodec import api
+
+CROP_PX = (100, 45, 240, 165)  # left, top, right, bottom in the native picture
+CAPTION_PX = 24
+GAP_PX = 8
+
+
+def captioned(picture: Image.Image, caption: str) -> Image.Image:
+    """The picture with a line of text above it."""
+    panel = Image.new("RGB", (picture.width, picture.height + CAPTION_PX), "white")
+    panel.paste(picture, (0, CAPTION_PX))
+    ImageDraw.Draw(panel).text((2, 4), caption, fill="black", font_size=14)
+    return panel
+
+
+def compose(
+    picture: Image.Image, quality: float, crop_px: tuple[int, int, int, int]
+) -> Image.Image:
+    """Three panels of one crop: the original, native decoding, `--sr 4`.
+
+    Args:
+        picture: the original; it is coded whole.
+        quality: 1 to 8.
+        crop_px: what is shown. The native pictures are enlarged by repeating pixels.
+
+    Returns:
+        The panels side by side, each four times as large as the crop.
+    """
+    data = api.encode(picture, quality=quality)
+    left_px, top_px, right_px, bottom_px = (4 * side for side in crop_px)
+    size = (right_px - left_px, bottom_px - top_px)
+    bytes_text = f"{len(data)} bytes"
+    native = [
+        image.crop(crop_px).resize(size, Image.Resampling.NEAREST)
+        for image in (picture.convert("RGB"), api.decode(data))
+    ]
+    large = api.decode(data, sr=4).crop((left_px, top_px, right_px, bottom_px))
+    panels = [
+        captioned(native[0], f"original, {picture.width}x{picture.height}"),
+        captioned(native[1], f"decode, quality {quality:g}, {bytes_text}"),
+        captioned(large, f"decode --sr 4 of the same {bytes_text}"),
+    ]
+    width = sum(p.width for p in panels) + GAP_PX * (len(panels) - 1)
+    sheet = Image.new("RGB", (width, panels[0].height), "white")
+    left = 0
+    for panel in panels:
+        sheet.paste(panel, (left, 0))
+        left += panel.width + GAP_PX
+    return sheet
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the sheet of a picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--quality", type=float, default=5.0)
+    parser.add_argument("--crop", type=int, nargs=4, default=CROP_PX, metavar="PX")
+    options = parser.parse_args(arguments)
+    with Image.open(options.picture) as picture:
+        compose(picture, options.quality, tuple(options.crop)).save(options.output, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""CompressAI's factorised prior, imported without the warning that comes with it."""
+
+from __future__ import annotations
+
+import warnings
+
+with warnings.catch_warnings():
+    # compressai 1.2.8 decorates a function with torch.jit.script, which torch deprecates.
+    warnings.simplefilter("ignore", FutureWarning)
+    from compressai.entropy_models import EntropyBottleneck
+
+__all__ = ["EntropyBottleneck"]
