@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -192,7 +193,14 @@ def test_control_c_ends_the_whole_process_with_130(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.cdsr"
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "cdsrcodec", "info", str(pipe)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs, and so what they start, ignore SIGINT.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     with pipe.open("wb"):  # returns when the process has opened its end and waits for bytes
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)

@@ -99,7 +99,7 @@ def test_codec_defaults_are_the_documented_ones(run: Run, recorder: Recorder) ->
     result = run("train", "codec", "photos", "-o", "out", "--minutes", "90", "--device", "cpu")
     assert result.exit_code == 0
     assert recorder.config == CodecRecipeConfig(Path("photos"), start=SHIPPED)
-    assert recorder.loop == LoopConfig(Path("out"), minutes=90.0)
+    assert recorder.loop == LoopConfig(Path("out"), minutes=90.0, precision="auto")
     assert recorder.device == torch.device("cpu")
     lines = "out/weights: trained. Export with: cdsrcodec train export out FOLDER\n"
     assert result.stdout == lines
@@ -117,7 +117,7 @@ def test_every_codec_option_reaches_the_recipe_or_the_loop(run: Run, recorder: R
     assert recorder.config == CodecRecipeConfig(
         Path("photos"), 128, 3, (2, 4), 0.7, "decoder", Path("w"), 4
     )
-    assert recorder.loop == LoopConfig(Path("out"), None, 7, 3e-4, 5, 0.9, 2.5, "bf16")
+    assert recorder.loop == LoopConfig(Path("out"), None, 7, 3e-4, 5, 0.9, 2.5, "bf16", 4)
 
 
 def test_from_zero_starts_from_no_weights(run: Run, recorder: Recorder) -> None:
@@ -131,7 +131,7 @@ def test_upscaler_defaults_are_the_documented_ones(run: Run, recorder: Recorder)
     assert result.exit_code == 0
     expected = UpscalerRecipeConfig(Path("photos"), SHIPPED, patch_px=96, batch=4, blocks=6)
     assert recorder.config == expected
-    assert recorder.loop == LoopConfig(Path("out"), minutes=0.5)
+    assert recorder.loop == LoopConfig(Path("out"), minutes=0.5, precision="auto")
     assert "cdsrcodec train export out FOLDER" in result.stdout
 
 

@@ -170,11 +170,18 @@ def test_a_small_gradient_stays_as_it_is() -> None:
     assert parameters[0].grad.tolist() == pytest.approx([0.3, 0.4])
 
 
-def test_a_spike_is_refused_and_not_remembered() -> None:
+def test_a_spike_is_refused_and_remembered_as_the_limit() -> None:
     guard = GradientGuard([0.5] * 19 + [100.0])
     assert not guard.accept(with_gradient(4.1))
     assert guard.accept(with_gradient(3.9))
-    assert list(guard.norms)[-2:] == pytest.approx([100.0, 3.9])
+    assert list(guard.norms)[-2:] == pytest.approx([4.0, 3.9])
+
+
+def test_a_lasting_rise_is_let_through_in_time() -> None:
+    guard = GradientGuard([0.1] * 100)
+    accepted = [guard.accept(with_gradient(5.0)) for _ in range(120)]
+    assert not accepted[0]
+    assert all(accepted[-20:])
 
 
 def test_the_first_steps_may_be_as_steep_as_they_like() -> None:
