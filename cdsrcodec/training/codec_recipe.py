@@ -210,8 +210,9 @@ class CodecRecipe:
         """All parameters learn at one rate."""
         return 1.0
 
-    def set_progress(self, progress: float) -> None:
-        """The recipe does not change over a run."""
+    def takes_muon(self, name: str) -> bool:
+        """Adam trains all of it."""
+        return False
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor]:
         """(x (B, 3, P, P) float in [0, 1], levels (B,))."""

@@ -19,9 +19,11 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.training.distributed import Group
+from cdsrcodec.training.muon import Muon
 from cdsrcodec.training.storage import make_folder, read_checkpoint, write_checkpoint
 
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -45,8 +47,8 @@ class Recipe(Protocol):
     def rate_factor(self, name: str) -> float:
         """Factor on the learning rate of the parameter of this name in `module`."""
 
-    def set_progress(self, progress: float) -> None:
-        """Told before each step how much of the budget is spent, 0..1."""
+    def takes_muon(self, name: str) -> bool:
+        """Whether Muon trains the parameter of this name in `module`; Adam does if not."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class TrainingLoop:
         self.module = recipe.module.to(group.device)
         self.trained = {n: p for n, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = list(self.trained.values())
-        self.optimizer = self._new_optimizer()
+        self.optimizers = self._new_optimizers()
         self.averages = [p.detach().clone() for p in self.parameters]
         self.guard = GradientGuard()
         self.step = 0
@@ -157,12 +159,18 @@ class TrainingLoop:
         if self.checkpoint_path.exists():
             self._restore()
 
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        by_factor: dict[float, list[nn.Parameter]] = {}
+    def _new_optimizers(self) -> list[torch.optim.Optimizer]:
+        groups: dict[bool, dict[float, list[nn.Parameter]]] = {}
         for name, parameter in self.trained.items():
+            by_factor = groups.setdefault(self.recipe.takes_muon(name), {})
             by_factor.setdefault(self.recipe.rate_factor(name), []).append(parameter)
-        groups = [{"params": ps, "rate_factor": f} for f, ps in by_factor.items()]
-        return torch.optim.Adam(groups, lr=self.config.learning_rate, fused=True)
+        optimizers: list[torch.optim.Optimizer] = []
+        for is_muon, by_factor in sorted(groups.items()):
+            members = [{"params": ps, "rate_factor": f} for f, ps in by_factor.items()]
+            lr = self.config.learning_rate
+            muon_or_adam = Muon(members, lr) if is_muon else Adam(members, lr, fused=True)
+            optimizers.append(muon_or_adam)
+        return optimizers
 
     @property
     def averaged_state(self) -> dict[str, Tensor]:
@@ -201,9 +209,9 @@ class TrainingLoop:
         return self.config.learning_rate * factor
 
     def _train_step(self, wrapped: nn.Module, progress: float) -> dict[str, float]:
-        self.recipe.set_progress(progress)
-        for parameter_group in self.optimizer.param_groups:
-            parameter_group["lr"] = self._rate(progress) * parameter_group["rate_factor"]
+        for optimizer in self.optimizers:
+            for parameter_group in optimizer.param_groups:
+                parameter_group["lr"] = self._rate(progress) * parameter_group["rate_factor"]
         batch = self.recipe.batch(self.step, self.group.rank)
         use_bf16 = self.config.precision == "bf16"
         # Noise differs between ranks and steps, and is the same after a resume.
@@ -213,10 +221,11 @@ class TrainingLoop:
         loss.backward()
         accepted = self.guard.accept(self.parameters)
         if accepted:
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
             decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
             torch._foreach_lerp_(self.averages, [p.detach() for p in self.parameters], 1 - decay)
-        self.optimizer.zero_grad()
+        self.module.zero_grad()
         metrics = {"loss": loss, **metrics}
         values = {name: float(value.detach()) for name, value in metrics.items()}
         return {**values, "skipped": float(not accepted)}
@@ -249,7 +258,7 @@ class TrainingLoop:
         state = {
             "module": self.module.state_dict(),
             "averages": dict(zip(self.trained, self.averages, strict=True)),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "norms": list(self.guard.norms),
             "step": self.step,
             "elapsed_s": elapsed_s,
@@ -262,8 +271,9 @@ class TrainingLoop:
         if shapes != {name: parameter.shape for name, parameter in self.trained.items()}:
             raise TrainingError(f"{self.checkpoint_path}: {OTHER_RECIPE}")
         try:
-            self.optimizer.load_state_dict(state["optimizer"])
-        except ValueError as error:  # other groups of learning rates
+            for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(stored)
+        except (KeyError, ValueError) as error:  # other groups of learning rates
             raise TrainingError(f"{self.checkpoint_path}: {OTHER_RECIPE}") from error
         self.module.load_state_dict(state["module"])
         self.averages = [state["averages"][name] for name in self.trained]

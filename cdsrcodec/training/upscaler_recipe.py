@@ -20,9 +20,11 @@ from cdsrcodec.sr.latent import UPSCALE, LatentUpscaler
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.patches import ImageFolder, batch_rng, downscale, patch_batch
 
-L1_SHARE = 0.5  # of the budget, before the loss turns to PSNR itself
-SYNTHESIS_RATE_FACTOR = 0.1
-LOG_MSE_WEIGHT = 0.02  # gives the second loss about the gradient norm of the first
+SYNTHESIS_RATE_FACTOR = 0.05  # what was copied from g_s is soon worse than g_s at more
+ADAM_RATE_FACTOR = 0.5  # of the rest that Muon does not train
+COPIED = ("upscaler.synthesis.", "upscaler.scale")
+FROM_FEATURES = ("upscaler.trunk.", "upscaler.tail.")
+LOG_MSE_WEIGHT = 0.02  # gradient norms around 0.1, which the clipping at 1 leaves alone
 
 
 @dataclass(frozen=True)
@@ -81,23 +83,22 @@ def load_upscaler(upscaler: LatentUpscaler, start: Path) -> None:
 
 
 class EnlargementObjective(nn.Module):
-    """Upscaler plus loss: L1 first, then the log of each picture's MSE.
+    """Upscaler plus loss: the mean log of each picture's MSE.
 
-    The mean of log MSE is, up to a factor, the mean PSNR that is reported; plain
-    MSE would be ruled by the few patches that cannot be enlarged well.
+    It is, up to a factor, the mean PSNR that is reported; plain MSE would be ruled
+    by the few patches that cannot be enlarged well.
     """
 
     def __init__(self, upscaler: LatentUpscaler) -> None:
         super().__init__()
         self.upscaler = upscaler
-        self.use_l1 = True
 
     def forward(self, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of (y_hat, level, HR patches (B, 3, 4P, 4P) in [0, 1])."""
         y_hat, level, x_hr = batch
         error = self.upscaler(y_hat, level).float() - x_hr
         mse = error.square().mean((1, 2, 3))
-        loss = error.abs().mean() if self.use_l1 else LOG_MSE_WEIGHT * (mse + 1e-5).log().mean()
+        loss = LOG_MSE_WEIGHT * (mse + 1e-5).log().mean()
         return loss, {"psnr_rgb_db": -10 * mse.detach().log10().mean()}
 
 
@@ -119,13 +120,14 @@ class UpscalerRecipe:
         self.images = ImageFolder(config.data, min_side_px=config.patch_px * UPSCALE)
 
     def rate_factor(self, name: str) -> float:
-        """A tenth for what was copied from g_s: at the full rate it is soon worse than g_s."""
-        copied = ("upscaler.synthesis.", "upscaler.scale")
-        return SYNTHESIS_RATE_FACTOR if name.startswith(copied) else 1.0
+        """Full for Muon, half for Adam, a twentieth for what was copied from g_s."""
+        if name.startswith(COPIED):
+            return SYNTHESIS_RATE_FACTOR
+        return 1.0 if self.takes_muon(name) else ADAM_RATE_FACTOR
 
-    def set_progress(self, progress: float) -> None:
-        """Turn from L1 to log MSE after L1_SHARE of the budget."""
-        self.module.use_l1 = progress < L1_SHARE
+    def takes_muon(self, name: str) -> bool:
+        """The weights of the new convolutions that read features."""
+        return name.startswith(FROM_FEATURES) and name.endswith("weight")
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         """(y_hat, levels, HR patches): the codec runs on the reduced patches."""

@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,6 +49,7 @@ class TinyRecipe:
         module: what is trained.
         broken: steps whose batch is NaN.
         factors: of the learning rate, by the name of the parameter; 1 otherwise.
+        muon: names of the parameters that Muon trains.
         tick: called for each batch.
     """
 
@@ -56,19 +58,20 @@ class TinyRecipe:
         module: Objective | None = None,
         broken: tuple[int, ...] = (),
         factors: dict[str, float] | None = None,
+        muon: tuple[str, ...] = (),
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         torch.manual_seed(0)
         self.module = module or Objective()
         self.broken, self.factors, self.tick = broken, factors or {}, tick
-        self.progress: list[float] = []
+        self.muon = muon
         self.asked: list[tuple[int, int]] = []
 
     def rate_factor(self, name: str) -> float:
         return self.factors.get(name, 1.0)
 
-    def set_progress(self, progress: float) -> None:
-        self.progress.append(progress)
+    def takes_muon(self, name: str) -> bool:
+        return name in self.muon
 
     def batch(self, step: int, rank: int) -> Tensor:
         self.tick()
@@ -209,9 +212,8 @@ def test_a_run_of_steps_takes_these_steps_and_reports_them(tmp_path: Path) -> No
     recipe, reports = TinyRecipe(), list[StepReport]()
     TrainingLoop(recipe, config(tmp_path, steps=4), ALONE, reports.append).run()
     assert recipe.asked == [(step, 0) for step in range(4)]
-    assert recipe.progress == [0, 0.25, 0.5, 0.75]
     assert [report.step for report in reports] == [1, 2, 3, 4]
-    assert [report.progress for report in reports] == recipe.progress
+    assert [report.progress for report in reports] == [0, 0.25, 0.5, 0.75]
     assert set(reports[0].metrics) == {"loss", "out", "skipped"}
     assert all(math.isfinite(value) for r in reports for value in r.metrics.values())
 
@@ -322,6 +324,19 @@ def test_a_factor_slows_the_parameters_that_it_is_for(tmp_path: Path) -> None:
     torch.testing.assert_close(moved["layer.bias"], torch.full((1,), 0.01))
 
 
+def test_muon_trains_the_parameters_that_it_is_asked_to(tmp_path: Path) -> None:
+    recipe = TinyRecipe(factors={"layer.weight": 0.5}, muon=("layer.weight",))
+    before = weights(recipe.module)
+    TrainingLoop(recipe, config(tmp_path, steps=1), ALONE).run()
+    moved = {
+        name: (p - before[name]).square().mean().sqrt()
+        for name, p in weights(recipe.module).items()
+    }
+    # Roughly 0.2 of half the rate, and all of the rate, which is Adam's first step.
+    assert float(moved["layer.weight"]) == pytest.approx(0.01, rel=0.4)
+    assert float(moved["layer.bias"]) == pytest.approx(0.1)
+
+
 def test_the_log_has_one_header_and_every_tenth_step(tmp_path: Path) -> None:
     TrainingLoop(TinyRecipe(), config(tmp_path, steps=15), ALONE).run()
     TrainingLoop(TinyRecipe(), config(tmp_path, steps=25), ALONE).run()
@@ -333,14 +348,19 @@ def test_the_log_has_one_header_and_every_tenth_step(tmp_path: Path) -> None:
     assert all(math.isfinite(float(value)) for row in rows for value in row.values())
 
 
-def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    factors = {"layer.weight": 0.3}
-    whole = TrainingLoop(TinyRecipe(factors=factors), config(tmp_path / "whole"), ALONE)
+@pytest.mark.parametrize("muon", [(), ("layer.weight",)], ids=["Adam", "Muon and Adam"])
+def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(
+    tmp_path: Path, muon: tuple[str, ...]
+) -> None:
+    def new_recipe() -> TinyRecipe:
+        return TinyRecipe(factors={"layer.weight": 0.3}, muon=muon)
+
+    whole = TrainingLoop(new_recipe(), config(tmp_path / "whole"), ALONE)
     expected = whole.run()
     settings = config(tmp_path / "parts", checkpoint_minutes=0)
     with pytest.raises(Interruption):
-        TrainingLoop(TinyRecipe(factors=factors), settings, ALONE, interrupt_at(4)).run()
-    recipe = TinyRecipe(factors=factors)
+        TrainingLoop(new_recipe(), settings, ALONE, interrupt_at(4)).run()
+    recipe = new_recipe()
     resumed = TrainingLoop(recipe, settings, ALONE)
     assert resumed.step == 3
     assert_equal(dict(resumed.run()), dict(expected))
@@ -379,10 +399,15 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, other: Object
         TrainingLoop(TinyRecipe(other), config(tmp_path), ALONE)
 
 
-def test_a_checkpoint_with_other_groups_of_rates_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [{"factors": {"layer.bias": 0.1}}, {"muon": ("layer.weight",)}],
+    ids=["other rates", "other optimisers"],
+)
+def test_a_checkpoint_of_other_groups_is_refused(tmp_path: Path, other: dict[str, Any]) -> None:
     TrainingLoop(TinyRecipe(), config(tmp_path, steps=1), ALONE).run()
     with pytest.raises(TrainingError, match="another recipe"):
-        TrainingLoop(TinyRecipe(factors={"layer.bias": 0.1}), config(tmp_path), ALONE)
+        TrainingLoop(TinyRecipe(**other), config(tmp_path), ALONE)
 
 
 def test_a_checkpoint_that_holds_something_else_is_refused(tmp_path: Path) -> None:

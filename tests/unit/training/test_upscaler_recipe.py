@@ -102,30 +102,17 @@ class Shift(nn.Module):
         return torch.tensor([0.1, 0.3])[:, None, None, None].expand(2, 3, 8, 8)
 
 
-def test_the_loss_is_l1_for_half_of_the_budget_then_the_log_of_each_mse(
-    pictures: Path, shipped: Path
-) -> None:
-    trained = recipe(pictures, shipped)
-    objective = trained.module
+def test_the_loss_is_the_mean_log_of_each_mse(pictures: Path, shipped: Path) -> None:
+    objective = recipe(pictures, shipped).module
     objective.upscaler = Shift()  # type: ignore[assignment]
-    batch = torch.zeros(2, 1), torch.zeros(2), torch.zeros(2, 3, 8, 8)
-    trained.set_progress(0.49)
-    l1, metrics = objective(batch)
-    trained.set_progress(0.5)
-    log_mse, same = objective(batch)
-    assert float(l1) == pytest.approx(0.2)
+    loss, metrics = objective((torch.zeros(2, 1), torch.zeros(2), torch.zeros(2, 3, 8, 8)))
     mse = torch.tensor([0.01001, 0.09001])
-    assert float(log_mse) == pytest.approx(LOG_MSE_WEIGHT * float(mse.log().mean()))
-    assert float(metrics["psnr_rgb_db"]) == pytest.approx(float(same["psnr_rgb_db"]))
+    assert float(loss) == pytest.approx(LOG_MSE_WEIGHT * float(mse.log().mean()))
     assert float(metrics["psnr_rgb_db"]) == pytest.approx(15.229, abs=0.001)
 
 
-@pytest.mark.parametrize("progress", [0.0, 0.9], ids=["L1", "log MSE"])
-def test_gradients_reach_every_part_once_the_tail_has_moved(
-    pictures: Path, shipped: Path, progress: float
-) -> None:
+def test_gradients_reach_every_part_once_the_tail_has_moved(pictures: Path, shipped: Path) -> None:
     trained = recipe(pictures, shipped)
-    trained.set_progress(progress)
     batch = trained.batch(0, 0)
     optimizer = torch.optim.Adam(trained.module.parameters(), lr=1e-4)
     for _ in range(2):
@@ -147,24 +134,33 @@ def test_training_changes_the_upscaler_and_leaves_the_codec(
     trained = recipe(pictures, shipped)
     codec, upscaler = weights(trained.codec), weights(trained.module)
     reports: list[StepReport] = []
-    # Two of four steps in each loss; the second one moves what lies before the tail.
-    settings = LoopConfig(tmp_path, steps=4, warmup_steps=0, precision="fp32")
+    # The second step moves what lies before the tail.
+    settings = LoopConfig(tmp_path, steps=2, warmup_steps=0, precision="fp32")
     TrainingLoop(trained, settings, Group(CPU), reports.append).run()
     assert changed(trained.codec, codec) == []
     assert changed(trained.module, upscaler) == list(upscaler)
-    assert [report.metrics["loss"] > 0 for report in reports] == [True, True, False, False]
-    assert [report.metrics["skipped"] for report in reports] == [0, 0, 0, 0]
+    assert [report.metrics["skipped"] for report in reports] == [0, 0]
     (tmp_path / "checkpoint.pt").unlink()
 
 
-def test_what_was_copied_from_the_synthesis_learns_at_a_tenth(
-    pictures: Path, shipped: Path
-) -> None:
+def test_what_was_copied_from_the_synthesis_learns_slowly(pictures: Path, shipped: Path) -> None:
     trained = recipe(pictures, shipped)
-    slow = {n for n, _ in trained.module.named_parameters() if trained.rate_factor(n) == 0.1}
+    slow = {n for n, _ in trained.module.named_parameters() if trained.rate_factor(n) == 0.05}
     copied = {f"upscaler.synthesis.{n}" for n, _ in trained.codec.g_s.named_parameters()}
     assert slow == copied | {"upscaler.scale16", "upscaler.scale8"}
-    assert trained.rate_factor("upscaler.trunk_scale") == 1
+    assert trained.rate_factor("upscaler.trunk_scale") == 0.5
+
+
+def test_muon_trains_the_convolutions_of_trunk_and_tail(pictures: Path, shipped: Path) -> None:
+    trained = recipe(pictures, shipped)
+    chosen = {n: p for n, p in trained.module.named_parameters() if trained.takes_muon(n)}
+    blocks = {
+        f"upscaler.trunk.{block}.conv{conv}.weight"
+        for block in range(len(trained.module.upscaler.trunk))
+        for conv in (1, 2)
+    }
+    assert set(chosen) == blocks | {"upscaler.tail.weight"}
+    assert {trained.rate_factor(name) for name in chosen} == {1.0}
 
 
 def test_a_picture_must_hold_the_enlarged_patch(pictures: Path, shipped: Path) -> None:
