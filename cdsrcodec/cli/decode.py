@@ -21,13 +21,8 @@ from cdsrcodec.cli import options
     show_default=True,
     help="1: native size; 4: four times the width and height, from the latent.",
 )
-@click.option(
-    "--upscaler",
-    type=click.Choice(options.UPSCALERS),
-    default=options.UPSCALERS[0],
-    show_default=True,
-    help="What makes the picture of --sr 4.",
-)
+@options.upscaler_option
+@options.weights_option
 @options.device_option
 @options.overwrite_option
 @options.verbose_option
@@ -37,6 +32,7 @@ def decode(
     target: Path,
     sr: Literal[1, 4],
     upscaler: str,
+    upscaler_weights: Path | None,
     device: str,
     overwrite: bool,
     verbose: bool,
@@ -46,8 +42,16 @@ def decode(
     The extension of OUT chooses the format: .png .jpg .webp .avif .tif .bmp
     .jp2 .ppm .qoi or .tga.
     """
+    if upscaler_weights is not None and (sr == 1 or upscaler != "esrgan"):
+        raise click.UsageError("--weights belongs to --sr 4 --upscaler esrgan")
     report = cdsrcodec.decode_file(
-        source, target, sr=sr, upscaler=upscaler, device=device, overwrite=overwrite
+        source,
+        target,
+        sr=sr,
+        upscaler=upscaler,
+        upscaler_weights=upscaler_weights,
+        device=device,
+        overwrite=overwrite,
     )
     if verbose:
         options.print_device(device, report.device)

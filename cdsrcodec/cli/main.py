@@ -11,10 +11,11 @@ from cdsrcodec.cli.encode import encode
 from cdsrcodec.cli.failures import OneLineErrorGroup
 from cdsrcodec.cli.info import info
 from cdsrcodec.cli.train import train
+from cdsrcodec.cli.upscale import upscale
 from cdsrcodec.cli.verify import verify
 
 # Imported for --help already, so none of them imports torch before it runs.
-COMMANDS: tuple[click.Command, ...] = (decode, encode, info, train, verify)
+COMMANDS: tuple[click.Command, ...] = (decode, encode, info, train, upscale, verify)
 
 
 EXIT_CODES = """\b

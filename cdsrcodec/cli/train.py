@@ -33,7 +33,7 @@ def train() -> None:
     """Train the networks and export them.
 
     A run is resumed by giving the same command again. Several processes train
-    together under torchrun: torchrun --nproc-per-node 2 -m cdsrcodec train codec ...
+    together under torchrun: torchrun --nproc-per-node 2 -m -- cdsrcodec train codec ...
     """
 
 

@@ -9,6 +9,7 @@ are read runs in integers on the CPU (models.integer_prior), whatever the device
 
 from cdsrcodec.codec.decoding import decode_pixels, decode_symbols
 from cdsrcodec.codec.encoding import encode_pixels
+from cdsrcodec.codec.enlarging import enlarge_pixels
 from cdsrcodec.codec.loading import resolve_device
 
-__all__ = ["decode_pixels", "decode_symbols", "encode_pixels", "resolve_device"]
+__all__ = ["decode_pixels", "decode_symbols", "encode_pixels", "enlarge_pixels", "resolve_device"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.loading import decoder_network, entropy_model, upscaler_network
+from cdsrcodec.codec.enlarging import enlarge_pixels
+from cdsrcodec.codec.loading import decoder_network, entropy_model, latent_upscaler
+from cdsrcodec.codec.painting import paint
 from cdsrcodec.codec.tiles import CORE_1X, CORE_4X, HALO
 from cdsrcodec.container import QUALITY_STEPS, Header, read_stream
 from cdsrcodec.entropy import SymbolReader, symbol_crc
 from cdsrcodec.errors import DesyncError
-from cdsrcodec.layers.tiling import Span, run_tiled
 from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_STRIDE
 from cdsrcodec.models.context_prior import STEPS
 from cdsrcodec.models.integer_prior import LatentWalk, hyper_size
@@ -68,60 +70,64 @@ def decode_symbols(data: bytes) -> Symbols:
 
 
 def decode_pixels(
-    data: bytes, *, sr: int, upscaler: str, device: torch.device
+    data: bytes,
+    *,
+    sr: int,
+    upscaler: str,
+    device: torch.device,
+    upscaler_weights: Path | None = None,
 ) -> NDArray[np.uint8]:
     """Decode a stream to a picture.
 
     Args:
         data: the stream.
         sr: 1 for native size, 4 for four times that each way.
-        upscaler: which 4x decoder; not used for sr = 1.
+        upscaler: which 4x upscaler; not used for sr = 1.
         device: where the networks run.
+        upscaler_weights: of an upscaler that takes a user's, see enlarge_pixels.
 
     Returns:
         (sr H, sr W, 3) uint8 RGB.
 
     Raises:
         ValueError: sr is neither 1 nor 4.
-        ModelError: the upscaler does not read this codec's files.
+        ModelError: the upscaler does not read this codec's files, or has no weights.
         CdsrError: as decode_symbols.
     """
     if sr not in (1, UPSCALE):
         raise ValueError(f"sr must be 1 or {UPSCALE}, not {sr}")
-    header, _, y_hat_gained = decode_symbols(data)
-    entry = codec_of_stream(header.model_id, header.entropy_tag)
-    decoder = decoder_network(entry, device)
-    network: Callable[[Tensor, Tensor], Tensor] = decoder
-    if sr == UPSCALE:
-        network = upscaler_network(upscaler_for(upscaler, entry.name), device)
-    level = torch.tensor([header.quality_code / QUALITY_STEPS], device=device)
-    with torch.inference_mode():
-        inverse_gain = decoder.inverse_gain(entropy_model(entry).log_gain.to(device), level)
-        return _paint(
-            lambda tile: network(tile.to(device) * inverse_gain, level),
-            y_hat_gained,
-            (header.height_px * sr, header.width_px * sr),
-            scale=LATENT_STRIDE * sr,
-            core=CORE_1X if sr == 1 else CORE_4X,
-        )
+    symbols = decode_symbols(data)
+    entry = codec_of_stream(symbols.header.model_id, symbols.header.entropy_tag)
+    if sr == 1:
+        return _synthesise(symbols, decoder_network(entry, device), device, sr=1, core=CORE_1X)
+    chosen = upscaler_for(upscaler, entry.name)
+    if chosen.codec is not None:
+        network = latent_upscaler(chosen, device)
+        return _synthesise(symbols, network, device, sr=UPSCALE, core=CORE_4X)
+    x_hat = _synthesise(symbols, decoder_network(entry, device), device, sr=1, core=CORE_1X)
+    return enlarge_pixels(x_hat, upscaler=upscaler, weights=upscaler_weights, device=device)
 
 
-def _paint(
-    network: Callable[[Tensor], Tensor],
-    latent: Tensor,
-    size_px: tuple[int, int],
+@torch.inference_mode()
+def _synthesise(
+    symbols: Symbols,
+    network: Callable[[Tensor, Tensor], Tensor],
+    device: torch.device,
     *,
-    scale: int,
+    sr: int,
     core: int,
 ) -> NDArray[np.uint8]:
-    """Run network over latent in tiles into a (height, width, 3) uint8 picture."""
-    pixels = np.empty((*size_px, 3), np.uint8)
-
-    def store(tile: Tensor, rows: Span, columns: Span) -> None:
-        target = pixels[slice(*rows), slice(*columns)]
-        rounded = tile[0].mul(255).round_().clamp_(0, 255).to(torch.uint8)
-        # Padding of the last row and column ends outside the picture.
-        target[:] = rounded.permute(1, 2, 0).cpu().numpy()[: target.shape[0], : target.shape[1]]
-
-    run_tiled(network, latent, store, grain=1, scale=scale, core=core, halo=HALO)
-    return pixels
+    """The picture that network makes of (y_hat, level), (sr H, sr W, 3) uint8."""
+    header = symbols.header
+    entry = codec_of_stream(header.model_id, header.entropy_tag)
+    level = torch.tensor([header.quality_code / QUALITY_STEPS], device=device)
+    log_gain = entropy_model(entry).log_gain.to(device)
+    inverse_gain = decoder_network(entry, device).inverse_gain(log_gain, level)
+    return paint(
+        lambda tile: network(tile.to(device) * inverse_gain, level),
+        symbols.y_hat_gained,
+        (header.height_px * sr, header.width_px * sr),
+        scale=LATENT_STRIDE * sr,
+        core=core,
+        halo=HALO,
+    )

@@ -25,8 +25,10 @@ from cdsrcodec.models.cdsr1 import (
 )
 from cdsrcodec.models.integer_prior import IntegerPrior
 from cdsrcodec.models.registry import CodecEntry
+from cdsrcodec.sr.esrgan import load_esrgan
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.sr.registry import UpscalerEntry
+from cdsrcodec.sr.rrdbnet import RrdbNet
 
 ROUNDING_REACH = 32
 Network = TypeVar("Network", bound=nn.Module)
@@ -113,8 +115,9 @@ def decoder_network(entry: CodecEntry, device: torch.device) -> Decoder:
 
 
 @cache
-def upscaler_network(entry: UpscalerEntry, device: torch.device) -> LatentUpscaler:
+def latent_upscaler(entry: UpscalerEntry, device: torch.device) -> LatentUpscaler:
     """A 4x decoder, ready to run."""
+    assert entry.file is not None
     tensors, metadata = _read_weights(entry.file)
     with torch.device("meta"):
         network = LatentUpscaler(
@@ -125,6 +128,12 @@ def upscaler_network(entry: UpscalerEntry, device: torch.device) -> LatentUpscal
             blocks=int(metadata["blocks"]),
         )
     return _fill(network, tensors, device)
+
+
+@cache
+def esrgan_network(weights: Path | None, device: torch.device) -> RrdbNet:
+    """RRDBNet with the weights that load_esrgan finds, ready to run."""
+    return _ready(load_esrgan(weights), device)
 
 
 def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -154,4 +163,9 @@ def _fill(network: Network, tensors: dict[str, Tensor], device: torch.device) ->
         for name, tensor in tensors.items()
     }
     network.load_state_dict(state, assign=True)
-    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    return _ready(network, device)
+
+
+def _ready(network: Network, device: torch.device) -> Network:
+    network = network.to(device).to(memory_format=torch.channels_last)
+    return network.eval().requires_grad_(False)

@@ -26,10 +26,10 @@ from torch import Tensor
 
 from cdsrcodec import api
 from cdsrcodec.container import Limits
-from cdsrcodec.evaluation.rrdbnet import RrdbNet
 from cdsrcodec.evaluation.sweep import exit_code
 from cdsrcodec.imageio.reader import read_rgb
 from cdsrcodec.layers.padding import pad_to_multiple
+from cdsrcodec.sr.rrdbnet import RrdbNet
 
 CORE_SIZE_PX = (510, 340)  # a quarter of the usual 2K pictures of 4x
 STARTUP_SIZE_PX = (512, 384)

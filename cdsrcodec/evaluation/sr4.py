@@ -16,14 +16,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cdsrcodec import api
 from cdsrcodec.evaluation.metrics import ms_ssim_rgb, psnr_rgb_db, psnr_y_db
 from cdsrcodec.evaluation.sweep import exit_code, run_sweep
-from cdsrcodec.training.patches import downscale
+from cdsrcodec.imageio.resampling import downscale
 
 UPSCALE: Final = 4
+METHODS = ("latent", "lanczos")  # the second one is what a user without `latent` would do
 METRICS = ("psnr_rgb_db", "psnr_y_db", "ms_ssim")
 
 
@@ -53,12 +53,6 @@ def crop_to_multiple(x: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
     return x[:height_px, :width_px]
 
 
-def enlarge_lanczos(picture: Image.Image) -> Image.Image:
-    """Four times larger, of the 8-bit picture: what a user without `--sr 4` would do."""
-    size = (UPSCALE * picture.width, UPSCALE * picture.height)
-    return picture.resize(size, Image.Resampling.LANCZOS)
-
-
 def measure_picture(
     image: str, x: NDArray[np.uint8], qualities: Sequence[float]
 ) -> Iterator[EnlargementRow]:
@@ -68,12 +62,8 @@ def measure_picture(
     height_px, width_px = lr.shape[:2]
     for quality in qualities:
         stream = api.encode(lr, quality=quality)
-        enlarged = {
-            "latent": api.decode(stream, sr=UPSCALE, upscaler="latent"),
-            "lanczos": enlarge_lanczos(api.decode(stream)),
-        }
-        for method, picture in enlarged.items():
-            x_sr = np.asarray(picture)
+        for method in METHODS:
+            x_sr = np.asarray(api.decode(stream, sr=UPSCALE, upscaler=method))
             yield EnlargementRow(
                 image=image,
                 quality=quality,
@@ -93,7 +83,7 @@ def summarise(rows: Sequence[EnlargementRow]) -> Iterator[str]:
     yield "quality\tmethod\tbpp\t" + "\t".join(METRICS)
     for quality in sorted({row.quality for row in rows}):
         means = {}
-        for method in ("latent", "lanczos"):
+        for method in METHODS:
             group = [r for r in rows if (r.quality, r.method) == (quality, method)]
             bpp = fmean(r.bpp for r in group)
             means[method] = [fmean(getattr(r, metric) for r in group) for metric in METRICS]

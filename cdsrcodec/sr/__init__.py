@@ -1,1 +1,1 @@
-"""4x decoders: from the quantised latent to the large picture."""
+"""4x upscalers: from the quantised latent, or from pixels, to the large picture."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cdsrcodec.errors import InputImageError
+from cdsrcodec.imageio.resampling import downscale
 
 IMAGE_SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
@@ -78,15 +79,6 @@ def _decoder_errors(path: Path) -> Iterator[None]:
         raise InputImageError(
             f"{path}: not an image, or a damaged one. hint: remove it from the folder"
         ) from error
-
-
-def downscale(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Antialiased bicubic reduction of uint8 (H, W, 3) by a whole factor that divides H and W."""
-    if factor == 1:
-        return pixels
-    height, width = pixels.shape[:2]
-    size = (width // factor, height // factor)
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
 def random_crop(

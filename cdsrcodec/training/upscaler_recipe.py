@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cdsrcodec.errors import TrainingError
+from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.layers.blocks import freeze
 from cdsrcodec.models.cdsr1 import LEVELS, SynthesisTransform
 from cdsrcodec.models.context_prior import crop_like, round_rate_aware
 from cdsrcodec.sr.latent import UPSCALE, LatentUpscaler
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
-from cdsrcodec.training.patches import ImageFolder, batch_rng, downscale, patch_batch
+from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
 
 SYNTHESIS_RATE_FACTOR = 0.05  # what was copied from g_s is soon worse than g_s at more
 ADAM_RATE_FACTOR = 0.5  # of the rest that Muon does not train

@@ -20,7 +20,7 @@ from cdsrcodec.codec.loading import (
     decoder_network,
     encoder_network,
     entropy_model,
-    upscaler_network,
+    latent_upscaler,
 )
 from cdsrcodec.container import read_stream
 from cdsrcodec.errors import ChecksumError, DesyncError, DeviceError, LimitError, ModelError
@@ -143,7 +143,7 @@ def test_weights_that_are_missing_or_damaged_are_named(
         entry.entropy_file: lambda: entropy_model(entry),
         entry.encoder_file: lambda: encoder_network(entry, CPU),
         entry.decoder_file: lambda: decoder_network(entry, CPU),
-        upscaler.file: lambda: upscaler_network(upscaler, CPU),
+        upscaler.file: lambda: latent_upscaler(upscaler, CPU),
     }
     for path, load in loads.items():
         if content is not None:

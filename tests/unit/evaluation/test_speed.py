@@ -13,7 +13,7 @@ from PIL import Image
 
 from cdsrcodec import api
 from cdsrcodec.evaluation import speed
-from cdsrcodec.evaluation.rrdbnet import RrdbNet
+from cdsrcodec.sr.rrdbnet import RrdbNet
 
 Picture = NDArray[np.uint8]
 
@@ -87,18 +87,6 @@ def test_hyperprior_codes_a_padded_picture_back_to_its_size(
     assert isinstance(decoded, dict)
     assert len(coded["strings"]) == 2
     assert decoded["x_hat"].shape == (1, 3, 64, 128)
-
-
-def test_rrdbnet_has_the_published_size() -> None:
-    assert sum(p.numel() for p in RrdbNet().parameters()) == 16_697_987
-
-
-def test_rrdbnet_enlarges_four_times_and_uses_every_weight() -> None:
-    network = RrdbNet(channels=4, blocks=2, growth=2)
-    x_sr = network(torch.rand(1, 3, 5, 6))
-    assert x_sr.shape == (1, 3, 20, 24)
-    x_sr.square().sum().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
 def test_startup_encodes_before_it_lists_the_file(

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cdsrcodec.errors import InputImageError
+from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.training.patches import (
     ImageFolder,
     batch_rng,
-    downscale,
     patch_batch,
     random_crop,
 )

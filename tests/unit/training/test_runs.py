@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cdsrcodec.codec import decode_pixels, encode_pixels
-from cdsrcodec.codec.loading import upscaler_network
+from cdsrcodec.codec.loading import latent_upscaler
 from cdsrcodec.errors import FileAccessError, TrainingError
 from cdsrcodec.models.integer_prior import LAYERS
 from cdsrcodec.models.registry import CODECS, CodecEntry
@@ -219,7 +219,7 @@ def test_an_exported_upscaler_is_the_trained_one(
     assert export_run(upscaler_run, tmp_path) == {}
     assert stems(tmp_path) == ["latent"]
     entry = UpscalerEntry("latent", "cdsr1", tmp_path / "latent.safetensors")
-    loaded = upscaler_network(entry, CPU)
+    loaded = latent_upscaler(entry, CPU)
     trained = new_upscaler(shipped_network, 1)
     trained.load_state_dict(load_file(upscaler_run / "upscaler.safetensors"))
     y_hat = 3 * torch.randn(1, 224, 2, 3, generator=torch.Generator().manual_seed(0))

