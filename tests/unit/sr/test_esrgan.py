@@ -103,7 +103,7 @@ def test_checkpoints_are_read_in_their_usual_wrappers(
 
 class Malice:
     def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
-        return Path.touch, ("malice",)  # type: ignore[return-value]
+        return Path.touch, ("malice",)
 
 
 def break_file(file: Path, state: State) -> None:
