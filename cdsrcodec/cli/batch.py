@@ -28,7 +28,7 @@ class Conversion:
     """What differs between encode and decode.
 
     Attributes:
-        convert: a source and a target to a report; picklable. Takes `keep_attributes`.
+        convert: a source and a target to a report; picklable.
         describe: the line about a report.
         done: "encoded" or "decoded".
         device: as it was asked for.
@@ -178,10 +178,9 @@ def _outcomes(
         else:
             due.append(job)
     _make_folders({job.target.parent for job in due})
-    convert = functools.partial(conversion.convert, keep_attributes=True)
     yield from convert_all(
         due,
-        convert,
+        conversion.convert,
         workers=settings.workers or 1,
         threads=settings.threads,
         fail_fast=settings.fail_fast,

@@ -68,6 +68,7 @@ def decode(
             device=device,
             overwrite=settings.overwrite,
             max_pixels=max_pixels,
+            keep_attributes=settings.folder is not None,
         ),
         _describe,
         "decoded",

@@ -47,6 +47,7 @@ def encode(
             overwrite=settings.overwrite,
             measure_psnr=measure_psnr,
             max_pixels=max_pixels,
+            keep_attributes=settings.folder is not None,
         ),
         _describe,
         "encoded",

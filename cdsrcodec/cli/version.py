@@ -32,7 +32,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
     click.echo(f"cdsrcodec {cdsrcodec.__version__}")
     if verbose:
         for name, text in _details():
-            click.echo(f"{name:<10}{text}")
+            click.echo(f"{name:<14}{text}")
     ctx.exit()
 
 

@@ -115,7 +115,8 @@ def convert_all(
 
     Closing the iterator early, or an exception in it, ends the workers.
     """
-    if min(workers, len(jobs)) > 1:
+    workers = min(workers, len(jobs))
+    if workers > 1:
         share = max(1, (threads or usable_cores()) // workers)
         yield from _convert_in_workers(jobs, convert, workers, share, fail_fast)
         return
@@ -148,12 +149,12 @@ def _convert_in_workers(
                 if worker.index is None and waiting:
                     index = waiting.popleft()
                     worker.begin(index, jobs[index])
-            busy = {w.connection: w for w in crew if w.index is not None}
+            busy = [worker for worker in crew if worker.index is not None]
             if not busy:
                 return
             # A worker that is gone counts as ready: its pipe is at its end.
-            for connection in wait(list(busy)):
-                worker = busy[connection]
+            ready = wait([worker.connection for worker in busy])
+            for worker in (worker for worker in busy if worker.connection in ready):
                 index, outcome = worker.finish()
                 done[index] = outcome
                 if not worker.is_alive:
