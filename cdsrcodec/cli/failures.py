@@ -58,15 +58,14 @@ def ask_for_tracebacks(ctx: click.Context) -> None:
 
 def report(error: BaseException, message: str) -> None:
     """Print "error: " and the message on stderr, under --debug after the traceback."""
-    report_text(message, "".join(traceback.format_exception(error)))
+    click.echo(in_lines(message, "".join(traceback.format_exception(error))), err=True)
 
 
-def report_text(message: str, trace: str) -> None:
-    """`report` of an error that is known by its texts alone, as that of another process."""
+def in_lines(message: str, trace: str) -> str:
+    """What `report` prints: one line, under --debug after the traceback."""
     ctx = click.get_current_context(silent=True)
-    if ctx is not None and _DEBUG_KEY in ctx.meta:
-        click.echo(trace, err=True, nl=False)
-    click.echo(f"error: {message}", err=True)
+    shown = trace if ctx is not None and _DEBUG_KEY in ctx.meta else ""
+    return f"{shown}error: {message}"
 
 
 @contextmanager

@@ -17,6 +17,8 @@ import click
 from cdsrcodec.cli import failures
 from cdsrcodec.cli.workers import Outcome
 
+Say = Callable[[str], None]
+
 
 @dataclass(frozen=True)
 class Style:
@@ -43,12 +45,12 @@ def tell_all(outcomes: Iterator[Outcome], total: int, style: Style) -> int:
     """Tell outcomes as they come, sum up, and give the exit code: that of the first failure."""
     counts: Counter[str] = Counter()
     failed: list[Outcome] = []
-    with _progress(total, style) as (advance, lines):
+    with _progress(total, style) as (advance, say, lines):
         for outcome in outcomes:
             counts[outcome.status] += 1
             if counts["ok"] == 1 and outcome.status == "ok":
-                tell_device(outcome, style)
-            tell(outcome, lines)
+                tell_device(outcome, style, say)
+            tell(outcome, lines, say)
             advance()
             if outcome.status == "failed":
                 failed.append(outcome)
@@ -57,25 +59,30 @@ def tell_all(outcomes: Iterator[Outcome], total: int, style: Style) -> int:
     return failed[0].exit_code if failed else 0
 
 
-def tell(outcome: Outcome, style: Style) -> None:
-    """Tell one outcome in the given style."""
+def say_on_stderr(line: str) -> None:
+    """Print a line, or several, on stderr."""
+    click.echo(line, err=True)
+
+
+def tell(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
+    """Tell one outcome in the given style; `say` prints a line beside a bar."""
     if style.as_json:
         click.echo(json_line(outcome))
     elif outcome.status == "failed":
-        failures.report_text(outcome.message, outcome.trace)
+        say(failures.in_lines(outcome.message, outcome.trace))
     elif outcome.status == "ok" and not style.quiet:
-        click.echo(f"{outcome.job.target}: {style.describe(outcome.report)}", err=True)
+        say(f"{outcome.job.target}: {style.describe(outcome.report)}")
     elif outcome.status == "skipped" and style.verbose:
-        click.echo(f"{outcome.job.target}: exists already, skipped", err=True)
+        say(f"{outcome.job.target}: exists already, skipped")
 
 
-def tell_device(outcome: Outcome, style: Style) -> None:
+def tell_device(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
     """The line of --verbose about the device that a file was converted on."""
     if style.verbose and not style.as_json and outcome.report is not None:
         report: Any = outcome.report
         fell_back = style.device == "auto" and report.device == "cpu"
         reason = " (auto: no CUDA device found)" if fell_back else ""
-        click.echo(f"device: {report.device}{reason}", err=True)
+        say(f"device: {report.device}{reason}")
 
 
 def json_line(outcome: Outcome) -> str:
@@ -99,8 +106,11 @@ def json_line(outcome: Outcome) -> str:
 
 
 @contextmanager
-def _progress(total: int, style: Style) -> Iterator[tuple[Callable[[], None], Style]]:
-    """A bar with the time to go on a terminal; gives what moves it, and the style beside it."""
+def _progress(total: int, style: Style) -> Iterator[tuple[Callable[[], None], Say, Style]]:
+    """A bar with the time to go on a terminal.
+
+    Gives what moves it, what prints lines above it, and the style of these.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -109,6 +119,7 @@ def _progress(total: int, style: Style) -> Iterator[tuple[Callable[[], None], St
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
 
     console = Console(stderr=True)
     # JSON on the same terminal would be torn apart by the bar.
@@ -124,8 +135,15 @@ def _progress(total: int, style: Style) -> Iterator[tuple[Callable[[], None], St
         disable=not has_bar,
     ) as progress:
         task = progress.add_task(style.done, total=total)
-        lines = dataclasses.replace(style, quiet=True) if has_bar and not style.verbose else style
-        yield lambda: progress.advance(task), lines
+        if not has_bar:
+            yield lambda: None, say_on_stderr, style
+            return
+        yield (
+            lambda: progress.advance(task),
+            # Neither wrapped nor taken for markup: it may hold any name.
+            lambda line: console.print(Text(line), soft_wrap=True),
+            style if style.verbose else dataclasses.replace(style, quiet=True),
+        )
 
 
 def _sum_up(counts: Counter[str], failed: list[Outcome], total: int, done: str) -> None:
@@ -134,6 +152,6 @@ def _sum_up(counts: Counter[str], failed: list[Outcome], total: int, done: str) 
     parts += [f"{counts[status]} {status}" for status in ("skipped", "failed") if counts[status]]
     if total > counts.total():
         parts.append(f"{total - counts.total()} not tried")
-    click.echo(", ".join(parts), err=True)
+    say_on_stderr(", ".join(parts))
     for outcome in failed:
-        click.echo(f"failed: {outcome.job.source}", err=True)
+        say_on_stderr(f"failed: {outcome.job.source}")

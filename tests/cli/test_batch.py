@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import cdsrcodec
+from cdsrcodec.cli import options
+from cdsrcodec.cli.plan import PICTURE_SUFFIXES
+from cdsrcodec.imageio.writer import output_format
 
 Run = Callable[..., Result]
 Fails = Callable[..., str]
@@ -70,6 +74,11 @@ def test_a_folder_is_decoded_in_the_format_that_was_asked_for(
         assert (image.format, image.size) == ("WEBP", (37, 23))
 
 
+def test_every_format_choice_can_be_written_and_every_suffix_read() -> None:
+    assert {output_format(Path(f"x.{name}")) for name in options.PICTURE_FORMATS} <= set(Image.SAVE)
+    assert set(Image.registered_extensions()) >= PICTURE_SUFFIXES
+
+
 def test_a_template_names_the_pictures_and_their_format(run: Run, stream: Path, out: Path) -> None:
     assert run("decode", stream, "-o", out, "--template", "{stem}-x1.bmp").exit_code == 0
     assert files_below(out) == ["in-x1.bmp"]
@@ -116,6 +125,24 @@ def test_quiet_tells_errors_only(run: Run, photos: Path, out: Path) -> None:
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith(f"error: {photos / 'b.png'}: ")
+
+
+def test_a_terminal_gets_a_bar_and_the_errors_on_lines_of_their_own(
+    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take any stream for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    colour = re.compile(r"\x1b\[[\d;]*3\d")
+    coloured = run("encode", "-r", photos, "-o", out).stderr
+    assert "3/3" in coloured
+    assert colour.search(coloured)
+    assert re.search(rf"(\n|\x1b\[2K)error: {photos / 'b.png'}: not an image", coloured)
+    assert " bpp" not in coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = run("encode", "-r", photos, "-o", out, "-f", "-v").stderr
+    assert "3/3" in plain
+    assert not colour.search(plain)
+    assert " bpp" in plain
 
 
 def test_a_list_of_names_comes_from_a_file(run: Run, photos: Path, out: Path) -> None:
