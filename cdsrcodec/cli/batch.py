@@ -155,10 +155,11 @@ def _run_many(
         raise click.UsageError("no file names. hint: give IN... or --files-from")
     if PIPE in paths:
         raise click.UsageError("- has no name for an output in DIR. hint: give IN and OUT")
+    template = settings.template
     jobs = plan_jobs(
         paths,
         folder,
-        template=settings.template or f"{{stem}}.{conversion.extension}",
+        template=f"{{stem}}.{conversion.extension}" if template is None else template,
         suffixes=conversion.suffixes,
         recursive=settings.recursive,
     )
