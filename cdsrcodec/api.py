@@ -225,6 +225,8 @@ def encode_file(
     device: str = "auto",
     overwrite: bool = False,
     measure_psnr: bool = False,
+    max_pixels: int = Limits.max_pixels,
+    keep_attributes: bool = False,
 ) -> EncodeReport:
     """Code the picture file `source` into the stream file `target`.
 
@@ -240,6 +242,8 @@ def encode_file(
         device: as encode.
         overwrite: replace an existing target.
         measure_psnr: decode the stream and report the PSNR of the 8-bit picture.
+        max_pixels: a lower limit than the format's readers have.
+        keep_attributes: target gets the permissions and modification time of source.
 
     Raises:
         FileAccessError, OutputExistsError: about source or target.
@@ -258,7 +262,7 @@ def encode_file(
         raise ValueError(f"effort must be 0 in this version, not {effort}")
     check_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
-    pixels = read_rgb(source, max_pixels=Limits().max_pixels)
+    pixels = read_rgb(source, max_pixels=max_pixels)
     with _about(source):
         data = encode_pixels(pixels, quality=quality, codec=codec, device=torch_device)
         decode_symbols(data)
@@ -266,7 +270,7 @@ def encode_file(
     if measure_psnr:
         decoded = decode_pixels(data, sr=1, upscaler="latent", device=torch_device)
         psnr_rgb_db = psnr_db(np.subtract(pixels, decoded, dtype=np.int32))
-    write_bytes(data, target)
+    write_bytes(data, target, like=source if keep_attributes else None)
     height_px, width_px = pixels.shape[:2]
     return EncodeReport(
         width_px,
@@ -288,6 +292,8 @@ def decode_file(
     upscaler_weights: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    max_pixels: int = Limits.max_pixels,
+    keep_attributes: bool = False,
 ) -> DecodeReport:
     """Decode the stream file `source` into the picture file `target`.
 
@@ -301,6 +307,8 @@ def decode_file(
         upscaler_weights: as decode.
         device: as decode.
         overwrite: replace an existing target.
+        max_pixels: a lower limit than the format's readers have, of the native size.
+        keep_attributes: target gets the permissions and modification time of source.
 
     Raises:
         InputImageError: target's extension names no picture format.
@@ -313,7 +321,7 @@ def decode_file(
     check_output(target, source, overwrite=overwrite)
     data = _read_file(source)
     with _about(source):
-        header = read_stream(data).header
+        header = read_stream(data, limits=Limits(max_pixels=max_pixels)).header
     check_size(target, header.width_px * sr, header.height_px * sr)
     from cdsrcodec.codec import resolve_device
 
@@ -322,7 +330,7 @@ def decode_file(
         image = decode(
             data, sr=sr, upscaler=upscaler, upscaler_weights=upscaler_weights, device=device
         )
-    write_image(image, target)
+    write_image(image, target, like=source if keep_attributes else None)
     return DecodeReport(image.width, image.height, time.perf_counter() - begin_s, torch_device.type)
 
 
@@ -334,6 +342,8 @@ def upscale_file(
     upscaler_weights: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    max_pixels: int = Limits.max_pixels,
+    keep_attributes: bool = False,
 ) -> DecodeReport:
     """`upscale` of the picture file `source` into the picture file `target`.
 
@@ -344,6 +354,8 @@ def upscale_file(
         upscaler_weights: as upscale.
         device: as upscale.
         overwrite: replace an existing target.
+        max_pixels: as encode_file.
+        keep_attributes: as encode_file.
 
     Raises:
         FileAccessError, OutputExistsError: about source or target.
@@ -356,11 +368,11 @@ def upscale_file(
 
     begin_s = time.perf_counter()
     check_output(target, source, overwrite=overwrite)
-    pixels = read_rgb(source, max_pixels=Limits().max_pixels)
+    pixels = read_rgb(source, max_pixels=max_pixels)
     height_px, width_px = pixels.shape[:2]
     check_size(target, width_px * UPSCALE, height_px * UPSCALE)
     image = upscale(pixels, upscaler=upscaler, upscaler_weights=upscaler_weights, device=device)
-    write_image(image, target)
+    write_image(image, target, like=source if keep_attributes else None)
     seconds = time.perf_counter() - begin_s
     return DecodeReport(image.width, image.height, seconds, resolve_device(device).type)
 

@@ -174,7 +174,9 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert not imported_by("-c", "import cdsrcodec") & HEAVY
 
 
-@pytest.mark.parametrize("command", [[], ["encode"], ["decode"], ["info"], ["verify"], ["train"]])
+@pytest.mark.parametrize(
+    "command", [[], ["completion"], ["encode"], ["decode"], ["info"], ["verify"], ["train"]]
+)
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     assert not imported_by("-m", PACKAGE, *command, "--help") & HEAVY
 

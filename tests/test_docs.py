@@ -83,6 +83,8 @@ def check_command_line(words: list[str]) -> None:
     """Every word that should be a command is one, and every option is one of its command."""
     command: click.Command = cli
     for word in (word.strip("[]") for word in words):
+        if word == "-":
+            continue  # standard input or output
         if word.startswith("-"):
             spellings = {name.split("=")[0] for name in word.split("/")}
             assert spellings <= option_names(command), words

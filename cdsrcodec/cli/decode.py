@@ -1,19 +1,20 @@
-"""cdsrcodec decode: a .cdsr file to a picture, at native size or four times larger."""
+"""cdsrcodec decode: .cdsr files to pictures, at native size or four times larger."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import click
 
 import cdsrcodec
-from cdsrcodec.cli import options
+from cdsrcodec.cli import batch, formats, options
+from cdsrcodec.cli.plan import STREAM_SUFFIXES
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=options.FILE)
-@click.argument("target", metavar="OUT", type=options.FILE)
+@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.FILE)
 @click.option(
     "--sr",
     type=click.Choice([1, 4]),
@@ -23,38 +24,46 @@ from cdsrcodec.cli import options
 )
 @options.upscaler_option
 @options.weights_option
+@formats.format_option
 @options.device_option
-@options.overwrite_option
-@options.verbose_option
+@options.max_pixels_option
+@batch.shared_options
 @options.debug_option
+@click.pass_context
 def decode(
-    source: Path,
-    target: Path,
+    ctx: click.Context,
+    paths: tuple[Path, ...],
     sr: Literal[1, 4],
     upscaler: str,
     upscaler_weights: Path | None,
+    format_name: str | None,
     device: str,
-    overwrite: bool,
-    verbose: bool,
+    max_pixels: int,
+    settings: batch.Settings,
 ) -> None:
-    """Decode IN (.cdsr) to the picture OUT.
+    """Decode IN (.cdsr) to the picture OUT, or each IN to a picture in DIR.
 
     The extension of OUT chooses the format: .png .jpg .webp .avif .tif .bmp
-    .jp2 .ppm .qoi or .tga.
+    .jp2 .ppm .qoi or .tga. As IN or OUT, - is standard input or output.
     """
     if upscaler_weights is not None and (sr == 1 or upscaler != "esrgan"):
         raise click.UsageError("--weights belongs to --sr 4 --upscaler esrgan")
-    report = cdsrcodec.decode_file(
-        source,
-        target,
-        sr=sr,
-        upscaler=upscaler,
-        upscaler_weights=upscaler_weights,
-        device=device,
-        overwrite=overwrite,
+    formats.check_format(format_name, paths, settings)
+    conversion = batch.Conversion(
+        partial(
+            cdsrcodec.decode_file,
+            sr=sr,
+            upscaler=upscaler,
+            upscaler_weights=upscaler_weights,
+            device=device,
+            overwrite=settings.overwrite,
+            max_pixels=max_pixels,
+            keep_attributes=settings.folder is not None,
+        ),
+        formats.describe,
+        "decoded",
+        device,
+        STREAM_SUFFIXES,
+        format_name or formats.DEFAULT,
     )
-    if verbose:
-        options.print_device(device, report.device)
-    click.echo(
-        f"{target}: {report.width_px}x{report.height_px} px, {report.elapsed_s:.2f} s", err=True
-    )
+    ctx.exit(batch.run(conversion, paths, settings))

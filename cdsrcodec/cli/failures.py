@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import sys
+import signal
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import click
 
 from cdsrcodec.errors import CdsrError
 
-INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, as shells have it
+SIGNAL_EXIT_CODE = 128  # plus the number of the signal, as shells have it
+INTERRUPTED_EXIT_CODE = SIGNAL_EXIT_CODE + signal.SIGINT
+OUT_OF_MEMORY = "out of memory. hint: a smaller picture needs less"
 OUT_OF_MEMORY_EXIT_CODE = 1
 _DEBUG_KEY = "cdsrcodec.debug"
+
+
+class Terminated(BaseException):
+    """SIGTERM, or SIGHUP of a closed terminal: unwinds the stack, so that temporary files go."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = SIGNAL_EXIT_CODE + number
 
 
 class OneLineErrorGroup(click.Group):
@@ -35,7 +47,7 @@ class OneLineErrorGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Parse the command's arguments and run it."""
-        with _one_line_errors():
+        with _one_line_errors(), raise_on_termination():
             return super().invoke(ctx)
 
 
@@ -46,10 +58,39 @@ def ask_for_tracebacks(ctx: click.Context) -> None:
 
 def report(error: BaseException, message: str) -> None:
     """Print "error: " and the message on stderr, under --debug after the traceback."""
+    click.echo(in_lines(message, "".join(traceback.format_exception(error))), err=True)
+
+
+def in_lines(message: str, trace: str) -> str:
+    """What `report` prints: one line, under --debug after the traceback."""
     ctx = click.get_current_context(silent=True)
-    if ctx is not None and _DEBUG_KEY in ctx.meta:
-        traceback.print_exception(error, file=sys.stderr)
-    click.echo(f"error: {message}", err=True)
+    shown = trace if ctx is not None and _DEBUG_KEY in ctx.meta else ""
+    return f"{shown}error: {message}"
+
+
+@contextmanager
+def raise_on_termination() -> Iterator[None]:
+    """Within, SIGTERM and SIGHUP raise Terminated, unless they are ignored (nohup) or handled."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+    signals = [
+        number
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+        if signal.getsignal(number) is signal.SIG_DFL
+    ]
+    try:
+        for number in signals:
+            signal.signal(number, _raise_terminated)
+        yield
+    finally:
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _raise_terminated(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not break off the cleaning up
+    raise Terminated(number)
 
 
 @contextmanager
@@ -65,17 +106,20 @@ def _one_line_errors() -> Iterator[None]:
         report(error, str(error))
         raise click.exceptions.Exit(error.exit_code) from error
     except MemoryError as error:
-        report(error, "out of memory. hint: a smaller picture needs less")
+        report(error, OUT_OF_MEMORY)
         raise click.exceptions.Exit(OUT_OF_MEMORY_EXIT_CODE) from error
     except KeyboardInterrupt as error:
         report(error, "interrupted")
         raise click.exceptions.Exit(INTERRUPTED_EXIT_CODE) from error
+    except Terminated as error:
+        report(error, "terminated")
+        raise click.exceptions.Exit(error.exit_code) from error
 
 
 def _usage_message(error: click.ClickException) -> str:
     """Click's message, which may have several lines, in the form of ours."""
     message = " ".join(error.format_message().split())
     ctx = error.ctx if isinstance(error, click.UsageError) else None
-    if ctx is None:
+    if ctx is None or "hint: " in message:
         return message
     return f"{message.rstrip('.')}. hint: {ctx.command_path} --help"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-import cdsrcodec
-from cdsrcodec.cli import options
+from cdsrcodec.cli import options, version
+from cdsrcodec.cli.completion import completion
 from cdsrcodec.cli.decode import decode
 from cdsrcodec.cli.encode import encode
 from cdsrcodec.cli.failures import OneLineErrorGroup
@@ -15,7 +15,15 @@ from cdsrcodec.cli.upscale import upscale
 from cdsrcodec.cli.verify import verify
 
 # Imported for --help already, so none of them imports torch before it runs.
-COMMANDS: tuple[click.Command, ...] = (decode, encode, info, train, upscale, verify)
+COMMANDS: tuple[click.Command, ...] = (
+    completion,
+    decode,
+    encode,
+    info,
+    train,
+    upscale,
+    verify,
+)
 
 
 EXIT_CODES = """\b
@@ -26,11 +34,14 @@ Exit codes:
   5  unknown model, other weights  10  no such device
   6  decodes to other symbols      11  training cannot go on
   1  out of memory                130  interrupted
+                                  143  terminated
+Of many files the code is that of the first one that failed.
 """
 
 
 @click.group("cdsrcodec", cls=OneLineErrorGroup, epilog=EXIT_CODES)
-@click.version_option(cdsrcodec.__version__, message="%(prog)s %(version)s")
+@version.version_option
+@version.verbose_option
 @options.debug_option
 def cli() -> None:
     """Pictures as small .cdsr files, and back at native size or four times larger.

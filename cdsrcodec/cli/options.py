@@ -7,12 +7,16 @@ from pathlib import Path
 import click
 
 from cdsrcodec.cli.failures import ask_for_tracebacks
+from cdsrcodec.container import Limits
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
 from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALERS
 
 # Whether it exists and may be read or written is for the API to say: its errors
 # have exit codes of their own, Click's would all be wrong usage.
 FILE = click.Path(readable=False, path_type=Path)
+
+# As imageio.writer, which is not imported for --help.
+PICTURE_FORMATS = ("png", "webp", "jpg", "avif", "tif", "jp2", "bmp", "ppm", "qoi", "tga")
 
 
 def parse_quality(text: str | float) -> float:
@@ -92,10 +96,15 @@ overwrite_option = click.option(
     "-f", "--force", "overwrite", is_flag=True, help="Replace OUT if it exists."
 )
 
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say which device was used.")
+max_pixels_option = click.option(
+    "--max-pixels",
+    metavar="N",
+    type=click.IntRange(1, Limits.max_pixels),
+    default=Limits.max_pixels,
+    show_default=True,
+    help="Refuse pictures of more pixels, before anything of their size is done.",
+)
 
-
-def print_device(asked: str, used: str) -> None:
-    """The line of --verbose, on stderr."""
-    fallback = " (auto: no CUDA device found)" if asked == "auto" and used == "cpu" else ""
-    click.echo(f"device: {used}{fallback}", err=True)
+verbose_option = click.option(
+    "-v", "--verbose", is_flag=True, help="Tell more: the device, skipped files."
+)

@@ -1,50 +1,59 @@
-"""cdsrcodec upscale: a picture four times larger, without coding it."""
+"""cdsrcodec upscale: pictures four times larger, without coding them."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 import cdsrcodec
-from cdsrcodec.cli import options
+from cdsrcodec.cli import batch, formats, options
+from cdsrcodec.cli.plan import PICTURE_SUFFIXES
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=options.FILE)
-@click.argument("target", metavar="OUT", type=options.FILE)
+@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.FILE)
 @options.pixel_upscaler_option
 @options.weights_option
+@formats.format_option
 @options.device_option
-@options.overwrite_option
-@options.verbose_option
+@options.max_pixels_option
+@batch.shared_options
 @options.debug_option
+@click.pass_context
 def upscale(
-    source: Path,
-    target: Path,
+    ctx: click.Context,
+    paths: tuple[Path, ...],
     upscaler: str,
     upscaler_weights: Path | None,
+    format_name: str | None,
     device: str,
-    overwrite: bool,
-    verbose: bool,
+    max_pixels: int,
+    settings: batch.Settings,
 ) -> None:
-    """Enlarge the picture IN four times each way to the picture OUT.
+    """Enlarge the picture IN four times each way to OUT, or each IN to a picture in DIR.
 
     For comparison with decode --sr 4: the same upscalers on a picture that was
-    not coded. The extension of OUT chooses the format, as of decode.
+    not coded. Formats and - as of decode.
     """
     if upscaler_weights is not None and upscaler != "esrgan":
         raise click.UsageError("--weights belongs to --upscaler esrgan")
-    report = cdsrcodec.upscale_file(
-        source,
-        target,
-        upscaler=upscaler,
-        upscaler_weights=upscaler_weights,
-        device=device,
-        overwrite=overwrite,
+    formats.check_format(format_name, paths, settings)
+    conversion = batch.Conversion(
+        partial(
+            cdsrcodec.upscale_file,
+            upscaler=upscaler,
+            upscaler_weights=upscaler_weights,
+            device=device,
+            overwrite=settings.overwrite,
+            max_pixels=max_pixels,
+            keep_attributes=settings.folder is not None,
+        ),
+        formats.describe,
+        "enlarged",
+        device,
+        PICTURE_SUFFIXES,
+        format_name or formats.DEFAULT,
     )
-    if verbose:
-        options.print_device(device, report.device)
-    click.echo(
-        f"{target}: {report.width_px}x{report.height_px} px, {report.elapsed_s:.2f} s", err=True
-    )
+    ctx.exit(batch.run(conversion, paths, settings))

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,29 +42,34 @@ def check_output(target: Path, source: Path | None, *, overwrite: bool) -> None:
     """Refuse an output that could not or should not be written, before any work is done.
 
     Args:
-        target: the file to be written. A symbolic link stands for the file it points to.
+        target: the file to be written.
         source: the input file, which is never overwritten; None without one.
         overwrite: an existing file may be replaced.
 
     Raises:
-        FileAccessError: a directory, a device, a pipe, or in a folder that does not exist.
+        FileAccessError: a directory, a symbolic link, a device, a pipe, or in a folder that
+            does not exist.
         OutputExistsError: the input itself, or it exists and overwrite is False.
     """
     with _access_errors(target):
         if target.is_dir():
             raise FileAccessError(f"{target}: a directory. hint: name a file in it")
-        if target.exists():
-            if source is not None and source.exists() and target.samefile(source):
-                raise OutputExistsError(
-                    f"{target}: the output is the input itself. hint: name another file"
-                )
-            if not target.is_file():
-                raise FileAccessError(f"{target}: not a regular file. hint: name another file")
-            if not overwrite:
-                raise OutputExistsError(f"{target}: exists already. hint: -f replaces it")
-        folder = _follow_links(target).parent
-        if not folder.is_dir():
-            raise FileAccessError(f"{target}: no folder {folder}. hint: create it first")
+        exists = target.exists()
+        if exists and source is not None and source.exists() and target.samefile(source):
+            raise OutputExistsError(
+                f"{target}: the output is the input itself. hint: name another file"
+            )
+        if target.is_symlink():
+            raise FileAccessError(
+                f"{target}: a symbolic link, which is neither followed nor replaced. "
+                "hint: name the file that it points to"
+            )
+        if exists and not target.is_file():
+            raise FileAccessError(f"{target}: not a regular file. hint: name another file")
+        if exists and not overwrite:
+            raise OutputExistsError(f"{target}: exists already. hint: -f replaces it")
+        if not target.parent.is_dir():
+            raise FileAccessError(f"{target}: no folder {target.parent}. hint: create it first")
 
 
 def output_format(path: Path) -> str:
@@ -100,7 +105,7 @@ def check_size(target: Path, width_px: int, height_px: int) -> None:
         )
 
 
-def write_image(image: Image.Image, target: Path) -> None:
+def write_image(image: Image.Image, target: Path, *, like: Path | None = None) -> None:
     """Write a picture in the format of the extension of `target`, atomically.
 
     PNG, WebP, TIFF, JPEG 2000, QOI, BMP, PPM and TGA are lossless; JPEG has
@@ -109,6 +114,7 @@ def write_image(image: Image.Image, target: Path) -> None:
     Args:
         image: mode RGB, any size that the format can hold.
         target: written as `write_bytes` does, an existing file is replaced.
+        like: as `write_bytes`.
 
     Raises:
         InputImageError: no format for this extension.
@@ -124,10 +130,10 @@ def write_image(image: Image.Image, target: Path) -> None:
         raise FileAccessError(
             f"{target}: the {name} encoder failed: {error}. hint: write a .png"
         ) from error
-    write_bytes(encoded.getbuffer(), target)
+    write_bytes(encoded.getbuffer(), target, like=like)
 
 
-def write_bytes(data: bytes | memoryview, target: Path) -> None:
+def write_bytes(data: bytes | memoryview, target: Path, *, like: Path | None = None) -> None:
     """Write a file so that it is there whole or not at all.
 
     The bytes go to a temporary file in the same folder, to the disk, and are
@@ -135,28 +141,39 @@ def write_bytes(data: bytes | memoryview, target: Path) -> None:
     fails or interrupts leaves nothing behind. The permissions are those of the
     file that is replaced, otherwise those that any new file gets.
 
+    Args:
+        data: all of the file.
+        target: the file; a symbolic link of this name is replaced, not followed.
+        like: a file whose permissions and times to take over instead.
+
     Raises:
         FileAccessError: no permission, no space, no such folder.
     """
     with _access_errors(target):
-        final = _follow_links(target)
-        temporary = final.with_name(f".cdsr-{secrets.token_hex(8)}.part")
+        temporary = target.with_name(f".cdsr-{secrets.token_hex(8)}.part")
         try:
             with temporary.open("xb") as file:
+                # Before there is anything to read, so that nobody reads what is private.
+                if like is not None:
+                    _take_permissions(like, temporary)
+                elif target.exists():
+                    shutil.copymode(target, temporary)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            if final.exists():
-                shutil.copymode(final, temporary)
-            temporary.replace(final)
+            if like is not None:
+                times = like.stat()
+                os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
+            temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
 
-def _follow_links(path: Path) -> Path:
-    """The file that `path` is or points to: replacing must not replace the link."""
-    return Path(os.path.realpath(path))  # unlike resolve(), never raises on a loop of links
+def _take_permissions(like: Path, temporary: Path) -> None:
+    """Copy the permissions, as far as the file system has any: FAT and some shares refuse."""
+    with suppress(PermissionError):
+        shutil.copymode(like, temporary)
 
 
 @contextmanager

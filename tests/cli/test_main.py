@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -18,8 +19,9 @@ from click.testing import CliRunner, Result
 import cdsrcodec
 from cdsrcodec import errors
 from cdsrcodec.cli import options
-from cdsrcodec.cli.failures import OneLineErrorGroup
+from cdsrcodec.cli.failures import OneLineErrorGroup, raise_on_termination
 from cdsrcodec.cli.main import COMMANDS
+from cdsrcodec.models.registry import codec_named
 
 Run = Callable[..., Result]
 Fails = Callable[..., str]
@@ -79,6 +81,26 @@ def test_the_version_is_that_of_the_package(run: Run) -> None:
     assert result.stdout.split()[-1] == cdsrcodec.__version__
 
 
+@pytest.mark.parametrize("args", [("--version", "-v"), ("-v", "--version")])
+def test_the_verbose_version_tells_libraries_device_and_models(
+    run: Run, args: tuple[str, str]
+) -> None:
+    result = run(*args)
+    assert result.exit_code == 0
+    first, *lines = result.stdout.splitlines()
+    assert first == f"cdsrcodec {cdsrcodec.__version__}"
+    told = dict(line.split(maxsplit=1) for line in lines)
+    assert told["torch"] == metadata.version("torch")
+    assert told["cpu"].endswith(" threads")
+    tag = codec_named("cdsr1").entropy_tag().hex()
+    assert told["codec"] == f"cdsr1, model 1, tag {tag}"
+    assert told["upscaler"] == "latent of cdsr1"
+
+
+def test_verbose_before_a_command_is_wrong_usage(fails: Fails) -> None:
+    assert fails(2, "-v", "info", "x.cdsr").startswith("-v goes with --version")
+
+
 def test_help_lists_every_command(run: Run) -> None:
     result = run("--help")
     assert result.exit_code == 0
@@ -91,7 +113,7 @@ def test_help_lists_every_command(run: Run) -> None:
 def test_help_explains_every_exit_code(run: Run) -> None:
     section = run("--help").stdout.split("Exit codes:\n")[1]
     explained = {int(number) for number in re.findall(r"\d+", section)}
-    assert explained == {2, 130, *EXIT_CODES.values()}
+    assert explained == {2, 130, 143, *EXIT_CODES.values()}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
@@ -189,7 +211,18 @@ def test_the_whole_process_calls_itself_by_its_name() -> None:
     assert done.stderr == "error: Missing argument 'FILE'. hint: cdsrcodec info --help\n"
 
 
-def test_control_c_ends_the_whole_process_with_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "exit_code", "line"),
+    [
+        (signal.SIGINT, 130, "error: interrupted\n"),
+        (signal.SIGTERM, 143, "error: terminated\n"),
+        (signal.SIGHUP, 129, "error: terminated\n"),
+    ],
+    ids=["control c", "kill", "closed terminal"],
+)
+def test_a_signal_ends_the_whole_process_with_its_code(
+    tmp_path: Path, number: signal.Signals, exit_code: int, line: str
+) -> None:
     pipe = tmp_path / "pipe.cdsr"
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "cdsrcodec", "info", str(pipe)]
@@ -198,11 +231,22 @@ def test_control_c_ends_the_whole_process_with_130(tmp_path: Path) -> None:
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background jobs, and so what they start, ignore SIGINT.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        # A shell's background jobs, and so what they start, ignore SIGINT; nohup's SIGHUP.
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),
     )
     with pipe.open("wb"):  # returns when the process has opened its end and waits for bytes
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert stderr == "error: interrupted\n"
+    assert process.returncode == exit_code
+    assert stderr == line
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with raise_on_termination():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -82,10 +82,21 @@ def test_a_device_is_refused_and_not_replaced() -> None:
         check_output(Path(os.devnull), None, overwrite=True)
 
 
-@pytest.mark.parametrize("name", ["missing/x.png", "file/x.png", "dangling.png"])
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("aim", ["existing.png", "missing.png", "link.png"])
+def test_a_symbolic_link_is_refused_wherever_it_leads(
+    tmp_path: Path, aim: str, overwrite: bool
+) -> None:
+    (tmp_path / "existing.png").write_bytes(b"old")
+    link = tmp_path / "link.png"
+    link.symlink_to(tmp_path / aim)
+    with pytest.raises(FileAccessError, match=r"a symbolic link.* hint: name the file"):
+        check_output(link, None, overwrite=overwrite)
+
+
+@pytest.mark.parametrize("name", ["missing/x.png", "file/x.png"])
 def test_a_missing_folder_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_bytes(b"")
-    (tmp_path / "dangling.png").symlink_to(tmp_path / "missing" / "x.png")
     with pytest.raises(FileAccessError, match=r"no folder .* hint: create it first"):
         check_output(tmp_path / name, None, overwrite=False)
 
@@ -197,16 +208,40 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path, umask_027: None) 
     assert permissions(target) == 0o604
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    final = tmp_path / "elsewhere" / "x.bin"
-    final.parent.mkdir()
-    final.write_bytes(b"old")
-    link = tmp_path / "link.bin"
-    link.symlink_to(final)
+def test_permissions_and_times_can_be_those_of_another_file(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.bin", tmp_path / "x.bin"
+    source.write_bytes(b"input")
+    source.chmod(0o640)
+    os.utime(source, ns=(10**18, 10**18 + 7))
+    target.write_bytes(b"old")
+    target.chmod(0o604)
+    write_bytes(b"new", target, like=source)
+    assert target.read_bytes() == b"new"
+    assert permissions(target) == 0o640
+    assert target.stat().st_mtime_ns == 10**18 + 7
+
+
+def test_a_file_system_without_permissions_does_not_stop_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    source, target = tmp_path / "in.bin", tmp_path / "x.bin"
+    source.write_bytes(b"input")
+    monkeypatch.setattr("shutil.copymode", refuse)
+    write_bytes(b"new", target, like=source)
+    assert target.read_bytes() == b"new"
+
+
+def test_a_link_that_came_up_meanwhile_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    other, link = tmp_path / "other.bin", tmp_path / "link.bin"
+    other.write_bytes(b"old")
+    link.symlink_to(other)
     write_bytes(b"new", link)
-    assert link.is_symlink()
-    assert final.read_bytes() == b"new"
-    assert [path.name for path in final.parent.iterdir()] == ["x.bin"]
+    assert not link.is_symlink()
+    assert link.read_bytes() == b"new"
+    assert other.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

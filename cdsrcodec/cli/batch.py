@@ -1,0 +1,231 @@
+"""What encode and decode share: one file or many, pipes, and how the results are told."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from cdsrcodec.cli import options, results
+from cdsrcodec.cli.pipes import PIPE, check_pipes, convert_piped
+from cdsrcodec.cli.plan import Job, check_template, plan_jobs, split_list
+from cdsrcodec.cli.workers import Convert, Outcome, attempt, convert_all, set_threads
+from cdsrcodec.errors import FileAccessError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+METAVAR = "IN OUT | IN... -o DIR"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What differs between encode and decode.
+
+    Attributes:
+        convert: a source and a target to a report; picklable.
+        describe: the line about a report.
+        done: "encoded" or "decoded".
+        device: as it was asked for.
+        suffixes: of the files that are taken from folders.
+        extension: of the outputs, for their names and the format on standard output.
+    """
+
+    convert: Convert
+    describe: Callable[[Any], str]
+    done: str
+    device: str
+    suffixes: frozenset[str]
+    extension: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values of `shared_options`, by the names of their parameters."""
+
+    folder: Path | None
+    recursive: bool
+    template: str | None
+    list_file: Path | None
+    skip_existing: bool
+    fail_fast: bool
+    workers: int | None
+    threads: int | None
+    overwrite: bool
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+
+_OPTIONS = (
+    click.option(
+        "-o", "--output", "folder", metavar="DIR", type=options.FILE,
+        help="Folder of the outputs: every argument is an input then. Made if missing.",
+    ),
+    click.option("-r", "--recursive", is_flag=True, help="With -o: take the files in folders too."),
+    click.option(
+        "--template", metavar="NAME", type=check_template,
+        help="With -o: name of an output, of the fields {stem} {name} {ext} {parent}.",
+    ),
+    click.option(
+        "--files-from", "list_file", metavar="FILE", type=options.FILE,
+        help="With -o: read inputs from FILE or -, one a line or NUL-separated.",
+    ),
+    click.option(
+        "--skip-existing", is_flag=True, help="With -o: leave out files whose output exists."
+    ),
+    click.option("--fail-fast", is_flag=True, help="With -o: stop at the first failure."),
+    click.option(
+        "-j", "--jobs", "workers", metavar="N", type=click.IntRange(min=1),
+        help="With -o: convert N files at a time, in processes.  [default: 1]",
+    ),
+    click.option(
+        "--threads", metavar="N", type=click.IntRange(min=1),
+        help="CPU threads, shared by all -j.  [default: one a core]",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a file on stdout."),
+    click.option("--quiet", is_flag=True, help="Tell nothing but errors."),
+)  # fmt: skip
+
+
+def shared_options(command: Command) -> Command:
+    """Add the options of `Settings` to a command, which gets them as `settings`."""
+
+    @functools.wraps(command)
+    def with_settings(**values: Any) -> Any:  # noqa: ANN401 - whatever the command takes and gives
+        chosen = {field.name: values.pop(field.name) for field in fields(Settings)}
+        return command(settings=Settings(**chosen), **values)
+
+    own = (*_OPTIONS, options.overwrite_option, options.verbose_option)
+    for option in reversed(own):
+        with_settings = option(with_settings)
+    return with_settings  # type: ignore[return-value]
+
+
+def run(conversion: Conversion, paths: tuple[Path, ...], settings: Settings) -> int:
+    """Convert one file, or the files of a batch, and give the exit code.
+
+    Raises:
+        click.UsageError: arguments and options that do not fit together.
+        CdsrError: about the one file, or about a batch as a whole.
+    """
+    if settings.quiet and settings.verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other")
+    if settings.skip_existing and settings.overwrite:
+        raise click.UsageError("--skip-existing and --force exclude each other")
+    if settings.folder is not None:
+        return _run_many(conversion, paths, settings, settings.folder)
+    _refuse_batch_options(settings)
+    if len(paths) != 2:
+        count = len(paths) or "no"
+        raise click.UsageError(f"{count} file name(s). hint: give IN and OUT, or IN... and -o DIR")
+    return _run_one(conversion, Job(*paths), settings)
+
+
+def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
+    check_pipes(job.source, job.target)
+    if job.target == PIPE and settings.as_json:
+        raise click.UsageError("--json and OUT would both go to standard output. hint: name a file")
+    if settings.threads is not None:
+        set_threads(settings.threads)
+    convert: Convert = conversion.convert
+    if PIPE in (job.source, job.target):
+        convert = functools.partial(convert_piped, convert, extension=conversion.extension)
+    if settings.as_json:
+        outcome = attempt(convert, job)
+    else:
+        outcome = Outcome(job, "ok", report=convert(job.source, job.target))
+    style = _style(conversion, settings)
+    results.tell_device(outcome, style)
+    results.tell(outcome, style)
+    return outcome.exit_code
+
+
+def _run_many(
+    conversion: Conversion, paths: tuple[Path, ...], settings: Settings, folder: Path
+) -> int:
+    if settings.list_file is not None:
+        paths += tuple(split_list(_read_list(settings.list_file)))
+    elif not paths:
+        raise click.UsageError("no file names. hint: give IN... or --files-from")
+    if PIPE in paths:
+        raise click.UsageError("- has no name for an output in DIR. hint: give IN and OUT")
+    template = settings.template
+    jobs = plan_jobs(
+        paths,
+        folder,
+        template=f"{{stem}}.{conversion.extension}" if template is None else template,
+        suffixes=conversion.suffixes,
+        recursive=settings.recursive,
+    )
+    outcomes = _outcomes(conversion, jobs, settings)
+    with closing(outcomes):
+        return results.tell_all(outcomes, len(jobs), _style(conversion, settings))
+
+
+def _outcomes(
+    conversion: Conversion, jobs: list[Job], settings: Settings
+) -> Generator[Outcome, None, None]:
+    """Those that are skipped, then the others, in the order of the jobs."""
+    due = []
+    for job in jobs:
+        if settings.skip_existing and os.path.lexists(job.target):
+            yield Outcome(job, "skipped")
+        else:
+            due.append(job)
+    _make_folders({job.target.parent for job in due})
+    yield from convert_all(
+        due,
+        conversion.convert,
+        workers=settings.workers or 1,
+        threads=settings.threads,
+        fail_fast=settings.fail_fast,
+    )
+
+
+def _style(conversion: Conversion, settings: Settings) -> results.Style:
+    return results.Style(
+        conversion.done,
+        conversion.describe,
+        conversion.device,
+        as_json=settings.as_json,
+        quiet=settings.quiet,
+        verbose=settings.verbose,
+    )
+
+
+def _refuse_batch_options(settings: Settings) -> None:
+    """Nothing that was asked for is passed over in silence."""
+    given = {
+        "-r": settings.recursive,
+        "--template": settings.template is not None,
+        "--files-from": settings.list_file is not None,
+        "--skip-existing": settings.skip_existing,
+        "--fail-fast": settings.fail_fast,
+        "-j": settings.workers is not None,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise click.UsageError(f"{name} is for many files. hint: give -o DIR")
+
+
+def _read_list(path: Path) -> bytes:
+    if path == PIPE:
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _make_folders(folders: set[Path]) -> None:
+    for folder in sorted(folders):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileAccessError(f"{folder}: cannot be made: {error.strerror}") from error

@@ -1,0 +1,157 @@
+"""What is told about the files of a batch: lines, a progress bar on a terminal, or JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from cdsrcodec.cli import failures
+from cdsrcodec.cli.workers import Outcome
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How to tell results.
+
+    Attributes:
+        done: what a file without an error is: "encoded" or "decoded".
+        describe: the line about one, after its name, of its report.
+        device: the one that was asked for.
+        as_json: one JSON object a file on stdout and nothing on stderr but the bar.
+        quiet: nothing but errors; no bar.
+        verbose: a line for each file beside the bar too, and for those that were skipped.
+    """
+
+    done: str
+    describe: Callable[[Any], str]
+    device: str
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+def tell_all(outcomes: Iterator[Outcome], total: int, style: Style) -> int:
+    """Tell outcomes as they come, sum up, and give the exit code: that of the first failure."""
+    counts: Counter[str] = Counter()
+    failed: list[Outcome] = []
+    with _progress(total, style) as (advance, say, lines):
+        for outcome in outcomes:
+            counts[outcome.status] += 1
+            if counts["ok"] == 1 and outcome.status == "ok":
+                tell_device(outcome, style, say)
+            tell(outcome, lines, say)
+            advance()
+            if outcome.status == "failed":
+                failed.append(outcome)
+    if not (style.as_json or style.quiet):
+        _sum_up(counts, failed, total, style.done)
+    return failed[0].exit_code if failed else 0
+
+
+def say_on_stderr(line: str) -> None:
+    """Print a line, or several, on stderr."""
+    click.echo(line, err=True)
+
+
+def tell(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
+    """Tell one outcome in the given style; `say` prints a line beside a bar."""
+    if style.as_json:
+        click.echo(json_line(outcome))
+    elif outcome.status == "failed":
+        say(failures.in_lines(outcome.message, outcome.trace))
+    elif outcome.status == "ok" and not style.quiet:
+        say(f"{outcome.job.target}: {style.describe(outcome.report)}")
+    elif outcome.status == "skipped" and style.verbose:
+        say(f"{outcome.job.target}: exists already, skipped")
+
+
+def tell_device(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
+    """The line of --verbose about the device that a file was converted on."""
+    if style.verbose and not style.as_json and outcome.report is not None:
+        report: Any = outcome.report
+        fell_back = style.device == "auto" and report.device == "cpu"
+        reason = " (auto: no CUDA device found)" if fell_back else ""
+        say(f"device: {report.device}{reason}")
+
+
+def json_line(outcome: Outcome) -> str:
+    """One JSON object, ASCII only; docs/cli.md lists its keys."""
+    record: dict[str, object] = {
+        "input": str(outcome.job.source),
+        "output": str(outcome.job.target),
+        "status": outcome.status,
+        "exit_code": outcome.exit_code,
+    }
+    if outcome.report is not None:
+        fields = dataclasses.asdict(outcome.report)
+        # JSON has no infinity: the PSNR of a picture that came back exactly.
+        record |= {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in fields.items()
+        }
+    if outcome.status == "failed":
+        record |= {"error": outcome.error, "message": outcome.message}
+    return json.dumps(record)
+
+
+@contextmanager
+def _progress(total: int, style: Style) -> Iterator[tuple[Callable[[], None], Say, Style]]:
+    """A bar with the time to go on a terminal.
+
+    Gives what moves it, what prints lines above it, and the style of these.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    # JSON on the same terminal would be torn apart by the bar.
+    shares_terminal = style.as_json and sys.stdout.isatty()
+    has_bar = console.is_interactive and not style.quiet and not shares_terminal
+    with Progress(
+        TextColumn(style.done),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        redirect_stdout=False,  # to rich it would all belong to stderr
+        disable=not has_bar,
+    ) as progress:
+        task = progress.add_task(style.done, total=total)
+        if not has_bar:
+            yield lambda: None, say_on_stderr, style
+            return
+        yield (
+            lambda: progress.advance(task),
+            # Neither wrapped nor taken for markup: it may hold any name.
+            lambda line: console.print(Text(line), soft_wrap=True),
+            style if style.verbose else dataclasses.replace(style, quiet=True),
+        )
+
+
+def _sum_up(counts: Counter[str], failed: list[Outcome], total: int, done: str) -> None:
+    """How many became what, and the list of those that failed."""
+    parts = [f"{counts['ok']} {done}"]
+    parts += [f"{counts[status]} {status}" for status in ("skipped", "failed") if counts[status]]
+    if total > counts.total():
+        parts.append(f"{total - counts.total()} not tried")
+    say_on_stderr(", ".join(parts))
+    for outcome in failed:
+        say_on_stderr(f"failed: {outcome.job.source}")
