@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from cdsrcodec.codec import Target
+
+DEFAULT_QUALITY = 4.0
 Sr = Literal[1, 4]
 UPSCALE = 4
 
@@ -59,6 +62,7 @@ class EncodeReport:
 
     width_px: int
     height_px: int
+    quality: float
     stream_bytes: int
     bpp: float
     psnr_rgb_db: float | None
@@ -79,7 +83,10 @@ class DecodeReport:
 def encode(
     image: Image.Image | NDArray[np.uint8],
     *,
-    quality: float = 4.0,
+    quality: float | None = None,
+    target_size_bytes: int | None = None,
+    target_bpp: float | None = None,
+    target_psnr_db: float | None = None,
     codec: str = "cdsr1",
     effort: int = 0,
     device: str = "auto",
@@ -89,7 +96,11 @@ def encode(
     Args:
         image: a PIL image, which is brought to upright 8-bit sRGB, or a uint8 array
             (H, W, 3) of RGB.
-        quality: 1.0 (smallest) to 8.0 (best), real, in steps of 1/32.
+        quality: 1.0 (smallest) to 8.0 (best), real, in steps of 1/32; 4.0 where neither it
+            nor a target is given. At most one of these four may be.
+        target_size_bytes: the highest quality whose stream has at most so many bytes.
+        target_bpp: the same, in bits per native pixel.
+        target_psnr_db: the smallest stream whose decoded 8-bit RGB picture is so good.
         codec: a codec of the registry.
         effort: 0; searching encoders are not part of this version.
         device: "auto", "cpu" or "cuda", for the transforms.
@@ -98,17 +109,19 @@ def encode(
         A .cdsr stream (docs/format.md).
 
     Raises:
-        ValueError: quality or effort out of range.
+        ValueError: quality, a target or effort out of range, or two of the former given.
         InputImageError: not a picture that can be coded.
-        LimitError: more pixels than the format's readers accept.
+        LimitError: more pixels than the format's readers accept, or a target that no
+            quality meets: the message says the nearest value that one does.
         ModelError, DeviceError: no such codec or device.
     """
     from cdsrcodec.codec import encode_pixels, resolve_device
 
     if effort != 0:
         raise ValueError(f"effort must be 0 in this version, not {effort}")
+    goal = _goal(quality, target_size_bytes, target_bpp, target_psnr_db)
     return encode_pixels(
-        _to_pixels(image), quality=quality, codec=codec, device=resolve_device(device)
+        _to_pixels(image), quality=goal, codec=codec, device=resolve_device(device)
     )
 
 
@@ -219,7 +232,10 @@ def encode_file(
     source: Path,
     target: Path,
     *,
-    quality: float = 4.0,
+    quality: float | None = None,
+    target_size_bytes: int | None = None,
+    target_bpp: float | None = None,
+    target_psnr_db: float | None = None,
     codec: str = "cdsr1",
     effort: int = 0,
     device: str = "auto",
@@ -237,6 +253,9 @@ def encode_file(
         source: any picture that Pillow reads.
         target: the stream file.
         quality: as encode.
+        target_size_bytes: as encode.
+        target_bpp: as encode.
+        target_psnr_db: as encode.
         codec: as encode.
         effort: as encode.
         device: as encode.
@@ -260,11 +279,12 @@ def encode_file(
     begin_s = time.perf_counter()
     if effort != 0:
         raise ValueError(f"effort must be 0 in this version, not {effort}")
+    goal = _goal(quality, target_size_bytes, target_bpp, target_psnr_db)
     check_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
     pixels = read_rgb(source, max_pixels=max_pixels)
     with _about(source):
-        data = encode_pixels(pixels, quality=quality, codec=codec, device=torch_device)
+        data = encode_pixels(pixels, quality=goal, codec=codec, device=torch_device)
         decode_symbols(data)
     psnr_rgb_db = None
     if measure_psnr:
@@ -275,6 +295,7 @@ def encode_file(
     return EncodeReport(
         width_px,
         height_px,
+        read_stream(data).header.quality,
         len(data),
         8 * len(data) / (width_px * height_px),
         psnr_rgb_db,
@@ -406,6 +427,23 @@ def verify_file(path: Path) -> StreamInfo:
 def _check_weights(weights: Path | None, upscaler: str | None) -> None:
     if weights is not None and upscaler != "esrgan":
         raise ValueError("weights belong to the upscaler esrgan alone")
+
+
+def _goal(
+    quality: float | None, size_bytes: int | None, bpp: float | None, psnr_rgb_db: float | None
+) -> float | Target:
+    """The quality, or the target that finds it.
+
+    Raises:
+        ValueError: more than one is given, or the target is out of range.
+    """
+    from cdsrcodec.codec import Target
+
+    if size_bytes is None and bpp is None and psnr_rgb_db is None:
+        return DEFAULT_QUALITY if quality is None else quality
+    if quality is not None:
+        raise ValueError("give a quality or a target, not both")
+    return Target(size_bytes, bpp, psnr_rgb_db)
 
 
 def _to_pixels(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:

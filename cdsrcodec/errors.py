@@ -68,7 +68,7 @@ class OutputExistsError(CdsrError, FileExistsError):
 
 
 class LimitError(CdsrError):
-    """A size beyond the limits of the format or of this reader."""
+    """Beyond the limits of the format or of this reader: a size, or a target."""
 
     exit_code = 8
 

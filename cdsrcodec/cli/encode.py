@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.FILE)
 @options.quality_option
+@click.option(
+    "--target-size", "target_size_bytes", type=options.parse_size, metavar="BYTES",
+    help="The highest quality that fits, as 15000, 20kB or 1.5MiB.",
+)  # fmt: skip
+@click.option(
+    "--target-bpp", type=options.parse_positive, metavar="BPP",
+    help="The same, in bits per pixel.",
+)  # fmt: skip
+@click.option(
+    "--target-psnr", "target_psnr_db", type=options.parse_positive, metavar="DB",
+    help="The smallest file whose picture has at least this PSNR (RGB).",
+)  # fmt: skip
 @click.option("--psnr", "measure_psnr", is_flag=True, help="Decode OUT and measure its PSNR (RGB).")
 @options.device_option
 @options.max_pixels_option
@@ -28,7 +40,10 @@ if TYPE_CHECKING:
 def encode(
     ctx: click.Context,
     paths: tuple[Path, ...],
-    quality: float,
+    quality: float | None,
+    target_size_bytes: int | None,
+    target_bpp: float | None,
+    target_psnr_db: float | None,
     measure_psnr: bool,
     device: str,
     max_pixels: int,
@@ -39,17 +54,23 @@ def encode(
     IN is any picture that Pillow reads: it is taken upright, as 8-bit sRGB.
     As IN or OUT, - is standard input or output.
     """
+    goals = (quality, target_size_bytes, target_bpp, target_psnr_db)
+    if sum(goal is not None for goal in goals) > 1:
+        raise click.UsageError("give one of -q, --target-size, --target-bpp and --target-psnr")
     conversion = batch.Conversion(
         partial(
             cdsrcodec.encode_file,
             quality=quality,
+            target_size_bytes=target_size_bytes,
+            target_bpp=target_bpp,
+            target_psnr_db=target_psnr_db,
             device=device,
             overwrite=settings.overwrite,
             measure_psnr=measure_psnr,
             max_pixels=max_pixels,
             keep_attributes=settings.folder is not None,
         ),
-        _describe,
+        partial(_describe, tells_quality=any(goal is not None for goal in goals[1:])),
         "encoded",
         device,
         PICTURE_SUFFIXES,
@@ -58,9 +79,10 @@ def encode(
     ctx.exit(batch.run(conversion, paths, settings))
 
 
-def _describe(report: EncodeReport) -> str:
+def _describe(report: EncodeReport, *, tells_quality: bool) -> str:
+    found = f"quality {report.quality:g}, " if tells_quality else ""
     psnr = "" if report.psnr_rgb_db is None else f"PSNR {report.psnr_rgb_db:.2f} dB, "
     return (
         f"{report.width_px}x{report.height_px} px, {report.stream_bytes} bytes, "
-        f"{report.bpp:.3f} bpp, {psnr}{report.elapsed_s:.2f} s"
+        f"{report.bpp:.3f} bpp, {found}{psnr}{report.elapsed_s:.2f} s"
     )

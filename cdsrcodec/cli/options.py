@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
+from decimal import Decimal
 from pathlib import Path
 
 import click
 
+from cdsrcodec.api import DEFAULT_QUALITY
 from cdsrcodec.cli.failures import ask_for_tracebacks
 from cdsrcodec.container import Limits
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
@@ -17,6 +21,9 @@ FILE = click.Path(readable=False, path_type=Path)
 
 # As imageio.writer, which is not imported for --help.
 PICTURE_FORMATS = ("png", "webp", "jpg", "avif", "tif", "jp2", "bmp", "ppm", "qoi", "tga")
+SIZE_UNITS_BYTES = {
+    "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30
+}  # fmt: skip
 
 
 def parse_quality(text: str | float) -> float:
@@ -35,6 +42,38 @@ def parse_quality(text: str | float) -> float:
     return quality
 
 
+def parse_size(text: str) -> int:
+    """A number of bytes with or without a unit: "15000", "20kB", "1.5MiB".
+
+    Raises:
+        click.BadParameter: anything else, or less than a byte.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+) *([a-z]*)", text.strip(), re.IGNORECASE)
+    unit_bytes = SIZE_UNITS_BYTES.get(match[2].lower()) if match else None
+    if (
+        match is None
+        or unit_bytes is None
+        or (size_bytes := int(Decimal(match[1]) * unit_bytes)) < 1
+    ):
+        raise click.BadParameter(f"'{text}' is not a size as 15000, 20kB or 1.5MiB")
+    return size_bytes
+
+
+def parse_positive(text: str) -> float:
+    """A finite number above 0.
+
+    Raises:
+        click.BadParameter: anything else.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise click.BadParameter(f"'{text}' is not a number above 0")
+    return number
+
+
 def _debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value:
         ask_for_tracebacks(ctx)
@@ -44,8 +83,7 @@ quality_option = click.option(
     "-q",
     "--quality",
     type=parse_quality,
-    default=4.0,
-    show_default=True,
+    show_default=f"{DEFAULT_QUALITY:g}",
     metavar=f"{MIN_QUALITY:g}..{MAX_QUALITY:g}",
     help="Any real number; higher is larger and closer to the picture.",
 )

@@ -11,5 +11,13 @@ from cdsrcodec.codec.decoding import decode_pixels, decode_symbols
 from cdsrcodec.codec.encoding import encode_pixels
 from cdsrcodec.codec.enlarging import enlarge_pixels
 from cdsrcodec.codec.loading import resolve_device
+from cdsrcodec.codec.targets import Target
 
-__all__ = ["decode_pixels", "decode_symbols", "encode_pixels", "enlarge_pixels", "resolve_device"]
+__all__ = [
+    "Target",
+    "decode_pixels",
+    "decode_symbols",
+    "encode_pixels",
+    "enlarge_pixels",
+    "resolve_device",
+]

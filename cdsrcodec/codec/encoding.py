@@ -7,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cdsrcodec.codec.decoding import decode_pixels
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
+from cdsrcodec.codec.targets import Target, encode_to_target
 from cdsrcodec.codec.tiles import CORE_1X, HALO
 from cdsrcodec.container import (
     MAX_SIDE_PX,
@@ -20,6 +22,7 @@ from cdsrcodec.container import (
 )
 from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
 from cdsrcodec.errors import LimitError
+from cdsrcodec.imageio.fidelity import psnr_db
 from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
@@ -31,31 +34,61 @@ from cdsrcodec.models.registry import CodecEntry, codec_named
 
 
 def encode_pixels(
-    pixels: NDArray[np.uint8], *, quality: float, codec: str, device: torch.device
+    pixels: NDArray[np.uint8], *, quality: float | Target, codec: str, device: torch.device
 ) -> bytes:
     """Code a picture.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
-        quality: real, 1..8, rounded to the format's steps of 1/32.
+        quality: real, 1..8, rounded to the format's steps of 1/32; or what the file has to
+            meet, which finds the quality.
         codec: name in the registry.
         device: where the transforms run.
 
     Raises:
         ValueError: quality is outside 1..8.
-        LimitError: a picture that readers of the format refuse.
+        LimitError: a picture that readers of the format refuse, or a target that no
+            quality meets.
         ModelError: unknown codec.
     """
     entry = codec_named(codec)
-    quality_code = quality_code_of(quality)
-    height_px, width_px = pixels.shape[:2]
+    _check_size(*pixels.shape[:2])
+    if not isinstance(quality, Target):
+        return _encode_at(entry, pixels, quality, device)
+
+    def psnr_rgb_db(data: bytes) -> float:
+        x_hat = decode_pixels(data, sr=1, upscaler="latent", device=device)
+        return psnr_db(np.subtract(pixels, x_hat, dtype=np.int32))
+
+    features8: list[Tensor] = []
+    return encode_to_target(
+        quality,
+        lambda quality: _encode_at(entry, pixels, quality, device, features8),
+        psnr_rgb_db,
+        pixel_count=pixels.shape[0] * pixels.shape[1],
+    )
+
+
+def _check_size(height_px: int, width_px: int) -> None:
     max_pixels = Limits().max_pixels
     if max(height_px, width_px) > MAX_SIDE_PX or height_px * width_px > max_pixels:
         raise LimitError(
             f"{width_px}x{height_px} px is beyond the format's {max_pixels} px in all or "
             f"{MAX_SIDE_PX} px a side. hint: reduce or cut the picture"
         )
-    y_gained, z = analyse(entry, pixels, quality_code / QUALITY_STEPS, device)
+
+
+def _encode_at(
+    entry: CodecEntry,
+    pixels: NDArray[np.uint8],
+    quality: float,
+    device: torch.device,
+    features8: list[Tensor] | None = None,
+) -> bytes:
+    """The stream at a quality; features8 as of analyse."""
+    quality_code = quality_code_of(quality)
+    y_gained, z = analyse(entry, pixels, quality_code / QUALITY_STEPS, device, features8)
+    height_px, width_px = pixels.shape[:2]
     writer = SymbolWriter()
     crc = symbol_crc(_code_latent(entropy_model(entry), y_gained, z, writer))
     header = Header(entry.model_id, entry.entropy_tag(), quality_code, width_px, height_px, crc)
@@ -64,7 +97,11 @@ def encode_pixels(
 
 @torch.inference_mode()
 def analyse(
-    entry: CodecEntry, pixels: NDArray[np.uint8], level: float, device: torch.device
+    entry: CodecEntry,
+    pixels: NDArray[np.uint8],
+    level: float,
+    device: torch.device,
+    features8: list[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The float half of encoding.
 
@@ -73,6 +110,8 @@ def analyse(
         pixels: (H, W, 3) uint8 RGB.
         level: 0..7.
         device: where it runs.
+        features8: kept between the qualities of one picture: what g_a computes before the
+            quality enters, a tensor for each tile. An empty list is filled, a filled one used.
 
     Returns:
         Gained latent (1, 224, ceil(H/16), ceil(W/16)) and z, a quarter of that each
@@ -83,12 +122,17 @@ def analyse(
     scale8 = at_level(encoder.g_a_scale8, levels)
     x = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)[None]
     bands: list[list[Tensor]] = []
+    kept = iter(tuple(features8 or ()))
 
     def network(tile: Tensor) -> Tensor:
-        # The picture stays uint8 and on the CPU; only tiles become float.
-        tile = pad_to_multiple(tile.to(device).float() / 255, LATENT_STRIDE)
-        y: Tensor = encoder.g_a(tile, scale8)
-        return y
+        features = next(kept, None)
+        if features is None:
+            # The picture stays uint8 and on the CPU; only tiles become float.
+            tile = pad_to_multiple(tile.to(device).float() / 255, LATENT_STRIDE)
+            features = encoder.g_a.features8(tile)
+            if features8 is not None:
+                features8.append(features)
+        return encoder.g_a.to_latent(features, scale8)
 
     def store(tile: Tensor, rows: Span, columns: Span) -> None:
         if columns[0] == 0:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from cdsrcodec.container.header import (
     FORMAT_VERSION,
+    MAX_QUALITY_CODE,
     MAX_SIDE_PX,
     QUALITY_STEPS,
     Header,
     quality_code_of,
+    quality_of_code,
 )
 from cdsrcodec.container.limits import Limits
 from cdsrcodec.container.stream import Chunk, Stream, read_stream, write_stream
 
 __all__ = [
     "FORMAT_VERSION",
+    "MAX_QUALITY_CODE",
     "MAX_SIDE_PX",
     "QUALITY_STEPS",
     "Chunk",
@@ -25,6 +28,7 @@ __all__ = [
     "Limits",
     "Stream",
     "quality_code_of",
+    "quality_of_code",
     "read_stream",
     "write_stream",
 ]

@@ -84,7 +84,7 @@ class Header:
     @property
     def quality(self) -> float:
         """The quality, 1.0 to 8.0, exact in binary."""
-        return MIN_QUALITY + self.quality_code / QUALITY_STEPS
+        return quality_of_code(self.quality_code)
 
 
 class ParsedHeader(NamedTuple):
@@ -104,6 +104,11 @@ def quality_code_of(quality: float) -> int:
     if not MIN_QUALITY <= quality <= MAX_QUALITY:
         raise ValueError(f"quality must be {MIN_QUALITY:g} to {MAX_QUALITY:g}, not {quality}")
     return round((quality - MIN_QUALITY) * QUALITY_STEPS)
+
+
+def quality_of_code(quality_code: int) -> float:
+    """The quality that a code stands for, exact in binary."""
+    return MIN_QUALITY + quality_code / QUALITY_STEPS
 
 
 def pack_header(header: Header, *, has_chunks: bool, tail: Iterable[bytes]) -> bytes:

@@ -45,12 +45,20 @@ class AnalysisTransform(nn.Module):
         self.blocks16 = residual_blocks(224, 2)
         self.tail = conv3x3(224, LATENT_CHANNELS)
 
+    def features8(self, x: Tensor) -> Tensor:
+        """The (B, 128, H/8, W/8) features up to where the quality enters."""
+        h = self.blocks4(self.head(F.pixel_unshuffle(2 * x - 1, 4)))
+        features: Tensor = self.blocks8(self.down8(h))
+        return features
+
+    def to_latent(self, features8: Tensor, scale8: Tensor) -> Tensor:
+        """(B, 128, H/8, W/8) features to y at a quality."""
+        y: Tensor = self.tail(self.blocks16(self.down16(features8 * scale8)))
+        return y
+
     def forward(self, x: Tensor, scale8: Tensor) -> Tensor:
         """Analyse x."""
-        h = self.blocks4(self.head(F.pixel_unshuffle(2 * x - 1, 4)))
-        h = self.blocks8(self.down8(h)) * scale8
-        y: Tensor = self.tail(self.blocks16(self.down16(h)))
-        return y
+        return self.to_latent(self.features8(x), scale8)
 
 
 class SynthesisTransform(nn.Module):

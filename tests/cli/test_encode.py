@@ -126,6 +126,69 @@ def test_a_quality_out_of_range_is_wrong_usage(
     assert f"'{quality}' is not a number from 1 to 8. hint: " in message
 
 
+@pytest.mark.parametrize(
+    ("size", "size_bytes"),
+    [("250", 250), ("0.25kB", 250), ("250 b", 250), (".25KiB", 256), ("1.5MiB", 3 * 2**19)],
+)
+def test_a_target_size_is_never_exceeded(
+    run: Run, picture: Path, tmp_path: Path, size: str, size_bytes: int
+) -> None:
+    target = tmp_path / "out.cdsr"
+    result = run("encode", "--target-size", size, picture, target)
+    assert result.exit_code == 0
+    found = cdsrcodec.info_file(target)
+    assert 0.95 * size_bytes < found.stream_bytes <= size_bytes or found.quality == 8
+    assert f" bpp, quality {found.quality:g}, " in result.stderr
+
+
+def test_targets_of_bpp_and_psnr_are_met(run: Run, picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.cdsr"
+    assert run("encode", "--target-bpp", "2.5", picture, target).exit_code == 0
+    assert 2.4 < cdsrcodec.info_file(target).bpp <= 2.5
+    result = run("encode", "-f", "--psnr", "--target-psnr", "28", picture, target)
+    printed = re.search(r"PSNR (\d+\.\d\d) dB", result.stderr)
+    assert printed is not None
+    assert 28 <= float(printed[1]) < 29
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--target-size", "40", "40 bytes cannot be reached: the smallest file of this picture "),
+        ("--target-bpp", "0.01", "0.01 bpp cannot be reached: the smallest file "),
+        ("--target-psnr", "90", "a PSNR of 90 dB cannot be reached: this picture gets "),
+    ],
+)
+def test_a_target_out_of_reach_is_a_limit_error(
+    fails: Fails, picture: Path, tmp_path: Path, option: str, value: str, words: str
+) -> None:
+    message = fails(8, "encode", option, value, picture, tmp_path / "out.cdsr")
+    assert message.startswith(f"{picture}: {words}")
+    assert "hint: ask for that" in message
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--target-size", value) for value in ("0", "0.5", "-3", "20kg", "kB", "1e3", "nan", "")]
+    + [("--target-bpp", value) for value in ("0", "-1", "inf", "nan", "low")]
+    + [("--target-psnr", "0")],
+)
+def test_a_bad_target_is_wrong_usage(
+    fails: Fails, picture: Path, tmp_path: Path, option: str, value: str
+) -> None:
+    message = fails(2, "encode", option, value, picture, tmp_path / "out.cdsr")
+    assert f"'{value}' is not a " in message
+
+
+def test_a_quality_and_a_target_are_wrong_usage(
+    fails: Fails, picture: Path, tmp_path: Path
+) -> None:
+    for given in (["-q", "4"], ["--target-bpp", "1"]):
+        target = tmp_path / "out.cdsr"
+        message = fails(2, "encode", *given, "--target-size", "1kB", picture, target)
+        assert message.startswith("give one of -q, --target-size, ")
+
+
 @pytest.mark.parametrize("sides", [(1, 1), (1, 5000), (5000, 1), (16, 16), (17, 15)])
 def test_odd_sizes_come_back_as_they_were(run: Run, tmp_path: Path, sides: tuple[int, int]) -> None:
     source, target, decoded = (tmp_path / name for name in ("x.png", "x.cdsr", "y.png"))

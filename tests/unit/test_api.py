@@ -160,6 +160,19 @@ class TestEncode:
     def test_quality_is_4_unless_told(self, image: Image.Image) -> None:
         assert cdsrcodec.info(cdsrcodec.encode(image, device="cpu")).quality == 4
 
+    def test_a_target_finds_the_quality(self, image: Image.Image, data: bytes) -> None:
+        found = cdsrcodec.encode(image, target_size_bytes=len(data), device="cpu")
+        assert len(found) <= len(data)
+        assert cdsrcodec.info(found).quality >= 4.5
+
+    def test_a_target_beside_a_quality_or_another_target_is_refused(
+        self, image: Image.Image
+    ) -> None:
+        with pytest.raises(ValueError, match="give a quality or a target, not both"):
+            cdsrcodec.encode(image, quality=4.0, target_bpp=1.0)
+        with pytest.raises(ValueError, match="a target is one of size, bpp and PSNR, not 2"):
+            cdsrcodec.encode(image, target_size_bytes=1000, target_psnr_db=30.0)
+
     def test_a_grey_image_is_coded_as_rgb(self, image: Image.Image) -> None:
         grey = image.convert("L")
         decoded = cdsrcodec.decode(cdsrcodec.encode(grey, quality=8, device="cpu"), device="cpu")
