@@ -7,13 +7,14 @@ that do import it when they are called.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cdsrcodec.container import FORMAT_VERSION, Limits, read_stream
+from cdsrcodec.chunks.facts import origin_of
+from cdsrcodec.container import FORMAT_VERSION, Limits, Stream, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError
 from cdsrcodec.models.registry import codec_of_stream
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
+
+    from cdsrcodec.imageio.reader import Picture
 
 Sr = Literal[1, 4]
 
@@ -36,7 +39,11 @@ class ChunkInfo:
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What a stream says about itself. `bpp` is of the whole stream, per native pixel."""
+    """What a stream says about itself.
+
+    `bpp` is of the whole stream, per native pixel. `source` is colour model and bits per
+    sample of the picture that was encoded, such as "L;16"; None for 8-bit RGB.
+    """
 
     version: int
     codec: str
@@ -49,12 +56,17 @@ class StreamInfo:
     header_bytes: int
     payload_bytes: int
     bpp: float
+    source: str | None
     chunks: tuple[ChunkInfo, ...]
 
 
 @dataclass(frozen=True)
 class EncodeReport:
-    """Result of encode_file; `psnr_rgb_db` only where it was asked for."""
+    """Result of encode_file.
+
+    `psnr_rgb_db` only where it was asked for; `warnings` has a line for each part of the
+    metadata that was dropped because it is broken.
+    """
 
     width_px: int
     height_px: int
@@ -63,16 +75,22 @@ class EncodeReport:
     psnr_rgb_db: float | None
     elapsed_s: float
     device: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class DecodeReport:
-    """Result of decode_file: the picture written."""
+    """Result of decode_file: the picture written.
+
+    `warnings` has a line for each part of the metadata that is malformed or could not be
+    written.
+    """
 
     width_px: int
     height_px: int
     elapsed_s: float
     device: str
+    warnings: tuple[str, ...] = ()
 
 
 def encode(
@@ -82,8 +100,11 @@ def encode(
     codec: str = "cdsr1",
     effort: int = 0,
     device: str = "auto",
+    strip: Collection[str] = (),
 ) -> bytes:
     """Code a picture.
+
+    Alpha is coded losslessly. EXIF, XMP, ICC profile and resolution of a PIL image are kept.
 
     Args:
         image: a PIL image, which is brought to upright 8-bit sRGB, or a uint8 array
@@ -92,29 +113,40 @@ def encode(
         codec: a codec of the registry.
         effort: 0; searching encoders are not part of this version.
         device: "auto", "cpu" or "cuda", for the transforms.
+        strip: metadata to leave out: "exif", "xmp", "icc" or "all".
 
     Returns:
         A .cdsr stream (docs/format.md).
 
     Raises:
-        ValueError: quality or effort out of range.
+        ValueError: quality, effort or strip out of range.
         InputImageError: not a picture that can be coded.
         LimitError: more pixels than the format's readers accept.
         ModelError, DeviceError: no such codec or device.
     """
+    from cdsrcodec.chunks.sidecar import chunks_of
     from cdsrcodec.codec import encode_pixels, resolve_device
 
     if effort != 0:
         raise ValueError(f"effort must be 0 in this version, not {effort}")
+    picture = _to_picture(image)
     return encode_pixels(
-        _to_pixels(image), quality=quality, codec=codec, device=resolve_device(device)
+        picture.pixels,
+        quality=quality,
+        codec=codec,
+        device=resolve_device(device),
+        chunks=chunks_of(picture, strip),
     )
 
 
 def decode(
     data: bytes, *, sr: Sr = 1, upscaler: str = "latent", device: str = "auto"
 ) -> Image.Image:
-    """Decode a stream to an RGB picture.
+    """Decode a stream to a picture.
+
+    Its mode is RGB, or L where the source was grey, with an alpha channel (RGBA, LA) where
+    that has transparent pixels. Metadata are in its `info`, under Pillow's names; with an
+    ICC profile, the pixels are in that colour space, else in sRGB.
 
     Args:
         data: a .cdsr stream.
@@ -129,12 +161,7 @@ def decode(
         DesyncError: it decodes to other symbols than were encoded.
         DeviceError: no such device.
     """
-    from PIL import Image
-
-    from cdsrcodec.codec import decode_pixels, resolve_device
-
-    pixels = decode_pixels(data, sr=sr, upscaler=upscaler, device=resolve_device(device))
-    return Image.fromarray(pixels)
+    return _decode(data, read_stream(data), sr, upscaler, device, in_source_space=True)
 
 
 def info(data: bytes) -> StreamInfo:
@@ -144,7 +171,7 @@ def info(data: bytes) -> StreamInfo:
         FormatError, LimitError, ModelError: as decode.
     """
     stream = read_stream(data)
-    header = stream.header
+    header, origin = stream.header, origin_of(stream)
     entry = codec_of_stream(header.model_id, header.entropy_tag)
     return StreamInfo(
         version=FORMAT_VERSION,
@@ -158,6 +185,7 @@ def info(data: bytes) -> StreamInfo:
         header_bytes=len(data) - len(stream.payload),
         payload_bytes=len(stream.payload),
         bpp=8 * len(data) / (header.width_px * header.height_px),
+        source=None if origin is None else str(origin),
         chunks=tuple(
             ChunkInfo(c.kind.decode("ascii"), len(c.data), c.is_critical) for c in stream.chunks
         ),
@@ -174,6 +202,7 @@ def encode_file(
     device: str = "auto",
     overwrite: bool = False,
     measure_psnr: bool = False,
+    strip: Collection[str] = (),
 ) -> EncodeReport:
     """Code the picture file `source` into the stream file `target`.
 
@@ -189,6 +218,7 @@ def encode_file(
         device: as encode.
         overwrite: replace an existing target.
         measure_psnr: decode the stream and report the PSNR of the 8-bit picture.
+        strip: as encode.
 
     Raises:
         FileAccessError, OutputExistsError: about source or target.
@@ -197,9 +227,10 @@ def encode_file(
     """
     import numpy as np
 
+    from cdsrcodec.chunks.sidecar import chunks_of
     from cdsrcodec.codec import decode_pixels, decode_symbols, encode_pixels, resolve_device
     from cdsrcodec.imageio.fidelity import psnr_db
-    from cdsrcodec.imageio.reader import read_rgb
+    from cdsrcodec.imageio.reader import read_picture
     from cdsrcodec.imageio.writer import check_output, write_bytes
 
     begin_s = time.perf_counter()
@@ -207,9 +238,12 @@ def encode_file(
         raise ValueError(f"effort must be 0 in this version, not {effort}")
     check_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
-    pixels = read_rgb(source, max_pixels=Limits().max_pixels)
+    picture = read_picture(source, max_pixels=Limits().max_pixels)
+    pixels, chunks = picture.pixels, chunks_of(picture, strip)
     with _about(source):
-        data = encode_pixels(pixels, quality=quality, codec=codec, device=torch_device)
+        data = encode_pixels(
+            pixels, quality=quality, codec=codec, device=torch_device, chunks=chunks
+        )
         decode_symbols(data)
     psnr_rgb_db = None
     if measure_psnr:
@@ -225,6 +259,7 @@ def encode_file(
         psnr_rgb_db,
         time.perf_counter() - begin_s,
         torch_device.type,
+        picture.warnings,
     )
 
 
@@ -250,25 +285,39 @@ def decode_file(
         overwrite: replace an existing target.
 
     Raises:
-        InputImageError: target's extension names no picture format.
+        InputImageError: target's extension names no picture format, or one that has no
+            alpha while the picture has transparent pixels.
         FileAccessError, OutputExistsError: about source or target.
         CdsrError, ValueError: as decode.
     """
-    from cdsrcodec.imageio.writer import check_output, check_size, write_image
+    from cdsrcodec.chunks.sidecar import has_alpha, sidecar_of
+    from cdsrcodec.imageio.tagging import holds_profile
+    from cdsrcodec.imageio.writer import (
+        check_alpha,
+        check_output,
+        check_size,
+        output_format,
+        write_image,
+    )
 
     begin_s = time.perf_counter()
     check_output(target, source, overwrite=overwrite)
     data = _read_file(source)
     with _about(source):
-        header = read_stream(data).header
-    check_size(target, header.width_px * sr, header.height_px * sr)
+        stream = read_stream(data)
+    check_size(target, stream.header.width_px * sr, stream.header.height_px * sr)
+    if has_alpha(stream):
+        check_alpha(target)
     from cdsrcodec.codec import resolve_device
 
     torch_device = resolve_device(device)
+    in_source_space = holds_profile(output_format(target))
     with _about(source):
-        image = decode(data, sr=sr, upscaler=upscaler, device=device)
-    write_image(image, target)
-    return DecodeReport(image.width, image.height, time.perf_counter() - begin_s, torch_device.type)
+        image = _decode(data, stream, sr, upscaler, device, in_source_space=in_source_space)
+    warnings = sidecar_of(stream).warnings + write_image(image, target)
+    return DecodeReport(
+        image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings
+    )
 
 
 def info_file(path: Path) -> StreamInfo:
@@ -289,29 +338,50 @@ def verify_file(path: Path) -> StreamInfo:
     Raises:
         CdsrError: what is wrong with the file.
     """
+    from cdsrcodec.chunks.sidecar import alpha_of
     from cdsrcodec.codec import decode_symbols
 
     data = _read_file(path)
     with _about(path):
+        alpha_of(read_stream(data))
         decode_symbols(data)
         return info(data)
 
 
-def _to_pixels(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _decode(
+    data: bytes, stream: Stream, sr: Sr, upscaler: str, device: str, *, in_source_space: bool
+) -> Image.Image:
+    """`decode` of a stream that was read; in sRGB and without a profile where told so."""
+    from cdsrcodec.chunks.sidecar import alpha_of, sidecar_of
+    from cdsrcodec.codec import decode_pixels, resolve_device
+    from cdsrcodec.imageio.assembly import assemble
+
+    alpha, sidecar = alpha_of(stream), sidecar_of(stream)
+    pixels = decode_pixels(data, sr=sr, upscaler=upscaler, device=resolve_device(device))
+    return assemble(
+        pixels,
+        alpha,
+        sidecar.metadata if in_source_space else sidecar.metadata.without({"icc"}),
+        is_grey=sidecar.origin.is_grey,
+        scale=sr,
+    )
+
+
+def _to_picture(image: Image.Image | NDArray[np.uint8]) -> Picture:
     import numpy as np
     from PIL import Image
 
-    from cdsrcodec.imageio.reader import to_rgb
+    from cdsrcodec.imageio.reader import Picture, to_picture
 
     if isinstance(image, Image.Image):
-        return to_rgb(image)
+        return to_picture(image)
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputImageError(
             f"an array must be uint8 (H, W, 3), not {pixels.dtype} {pixels.shape}. "
             "hint: convert it, or pass a PIL image"
         )
-    return pixels
+    return Picture(pixels)
 
 
 def _read_file(path: Path) -> bytes:

@@ -51,6 +51,7 @@ def decode(
     )
     if verbose:
         options.print_device(device, report.device)
+    options.print_warnings(source, report.warnings)
     click.echo(
         f"{target}: {report.width_px}x{report.height_px} px, {report.elapsed_s:.2f} s", err=True
     )

@@ -70,6 +70,31 @@ overwrite_option = click.option(
     "-f", "--force", "overwrite", is_flag=True, help="Replace OUT if it exists."
 )
 
+STRIPPABLE = ("all", "exif", "xmp", "icc")
+
+
+def parse_strip(
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> frozenset[str]:
+    """Callback for a list with commas, given any number of times.
+
+    Raises:
+        click.BadParameter: a word that is none of STRIPPABLE.
+    """
+    words = frozenset(word for value in values for word in value.split(","))
+    if unknown := words - set(STRIPPABLE):
+        raise click.BadParameter(f"'{min(unknown)}' is not one of {', '.join(STRIPPABLE)}")
+    return words
+
+
+strip_option = click.option(
+    "--strip",
+    multiple=True,
+    callback=parse_strip,
+    metavar="|".join(STRIPPABLE),
+    help="Metadata to leave out; a list with commas, or given several times.",
+)
+
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say which device was used.")
 
 
@@ -77,3 +102,9 @@ def print_device(asked: str, used: str) -> None:
     """The line of --verbose, on stderr."""
     fallback = " (auto: no CUDA device found)" if asked == "auto" and used == "cpu" else ""
     click.echo(f"device: {used}{fallback}", err=True)
+
+
+def print_warnings(file: Path, warnings: tuple[str, ...]) -> None:
+    """A line on stderr for each, with the file that it is about."""
+    for warning in warnings:
+        click.echo(f"warning: {file}: {warning}", err=True)

@@ -12,6 +12,7 @@ from cdsrcodec.codec.tiles import CORE_1X, HALO
 from cdsrcodec.container import (
     MAX_SIDE_PX,
     QUALITY_STEPS,
+    Chunk,
     Header,
     Limits,
     Stream,
@@ -31,7 +32,12 @@ from cdsrcodec.models.registry import CodecEntry, codec_named
 
 
 def encode_pixels(
-    pixels: NDArray[np.uint8], *, quality: float, codec: str, device: torch.device
+    pixels: NDArray[np.uint8],
+    *,
+    quality: float,
+    codec: str,
+    device: torch.device,
+    chunks: tuple[Chunk, ...] = (),
 ) -> bytes:
     """Code a picture.
 
@@ -40,6 +46,7 @@ def encode_pixels(
         quality: real, 1..8, rounded to the format's steps of 1/32.
         codec: name in the registry.
         device: where the transforms run.
+        chunks: what the stream holds beside the symbols.
 
     Raises:
         ValueError: quality is outside 1..8.
@@ -59,7 +66,7 @@ def encode_pixels(
     writer = SymbolWriter()
     crc = symbol_crc(_code_latent(entropy_model(entry), y_gained, z, writer))
     header = Header(entry.model_id, entry.entropy_tag(), quality_code, width_px, height_px, crc)
-    return write_stream(Stream(header, (), writer.payload()))
+    return write_stream(Stream(header, chunks, writer.payload()))
 
 
 @torch.inference_mode()
