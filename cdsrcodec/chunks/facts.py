@@ -79,13 +79,15 @@ def unpack_resolution(data: bytes) -> tuple[float, float]:
     Raises:
         ValueError: anything else, or a resolution of 0 or above the limit.
     """
+    codes: list[int] = []
+    end = 0
     try:
-        x_code, end = read_varint(data, 0, max_bytes=_CODE_MAX_BYTES)
-        y_code, end = (
-            (x_code, end) if end == len(data) else read_varint(data, end, max_bytes=_CODE_MAX_BYTES)
-        )
+        while end < len(data) and len(codes) < 2:
+            code, end = read_varint(data, end, max_bytes=_CODE_MAX_BYTES)
+            codes.append(code)
     except FormatError as error:
         raise ValueError("its numbers are malformed") from error
-    if end != len(data) or not all(0 < code <= MAX_DPI_CODE for code in (x_code, y_code)):
+    is_short = len(codes) == 1 or (len(codes) == 2 and codes[0] != codes[1])
+    if end != len(data) or not is_short or not all(0 < c <= MAX_DPI_CODE for c in codes):
         raise ValueError("it is no resolution")
-    return x_code / DPI_STEPS, y_code / DPI_STEPS
+    return codes[0] / DPI_STEPS, codes[-1] / DPI_STEPS

@@ -19,13 +19,17 @@ def pack_plane(alpha: NDArray[np.uint8]) -> bytes:
     """The data of an ALPH chunk: bits per sample, then the data of PNG's IDAT chunks.
 
     Args:
-        alpha: uint8 (H, W). Planes of 0 and 255 only take a bit per sample.
+        alpha: uint8 (H, W). Of 0 and 255 only, it takes a bit per sample where that is shorter.
     """
-    bits = 1 if is_mask(alpha) else 8
-    mode = _MODES[bits]
-    plane = Image.fromarray(alpha == OPAQUE if bits == 1 else alpha)
+    packed = _pack(Image.fromarray(alpha), 8)
+    if is_mask(alpha):
+        packed = min(packed, _pack(Image.fromarray(alpha == OPAQUE), 1), key=len)
+    return packed
+
+
+def _pack(plane: Image.Image, bits: int) -> bytes:
     optimise, level, strategy, dictionary = True, 9, -1, b""
-    encoded = plane.tobytes("zip", mode, optimise, level, strategy, dictionary)
+    encoded = plane.tobytes("zip", _MODES[bits], optimise, level, strategy, dictionary)
     return bytes((bits,)) + encoded
 
 

@@ -19,8 +19,9 @@ from cdsrcodec.chunks.facts import (
     unpack_resolution,
 )
 from cdsrcodec.chunks.plane import pack_plane, unpack_plane
-from cdsrcodec.container import Chunk, Stream, kinds
-from cdsrcodec.errors import FormatError
+from cdsrcodec.container import Chunk, Limits, Stream, kinds
+from cdsrcodec.errors import FormatError, LimitError
+from cdsrcodec.imageio.exif import clean_exif
 from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata
 from cdsrcodec.imageio.reader import Picture
 
@@ -49,6 +50,7 @@ def chunks_of(picture: Picture, strip: Collection[str] = ()) -> tuple[Chunk, ...
 
     Raises:
         ValueError: strip names something else.
+        LimitError: more bytes than readers of the format accept.
     """
     metadata = picture.metadata.without(strip)
     origin = Origin(picture.model, picture.bits)
@@ -60,7 +62,14 @@ def chunks_of(picture: Picture, strip: Collection[str] = ()) -> tuple[Chunk, ...
         kinds.EXIF: metadata.exif and pack_block(metadata.exif),
         kinds.XMP: metadata.xmp and pack_block(metadata.xmp),
     }
-    return tuple(Chunk(kind, data) for kind, data in packed.items() if data)
+    chunks = tuple(Chunk(kind, data) for kind, data in packed.items() if data)
+    size_bytes, max_bytes = sum(len(chunk.data) for chunk in chunks), Limits().max_chunk_bytes
+    if size_bytes > max_bytes:
+        raise LimitError(
+            f"alpha plane and metadata take {size_bytes} bytes, more than the {max_bytes} that a "
+            "file may have. hint: reduce the picture, or flatten it onto a background"
+        )
+    return chunks
 
 
 def has_alpha(stream: Stream) -> bool:
@@ -115,11 +124,9 @@ def _unpack_metadata(data: bytes) -> bytes:
     return unpack_block(data, max_bytes=MAX_BLOCK_BYTES)
 
 
-def _unpack_exif(data: bytes) -> bytes:
-    block = _unpack_metadata(data)
-    if not block.startswith((b"II*\0", b"MM\0*")):
-        raise ValueError("it is no Exif block")
-    return block
+def _unpack_exif(data: bytes) -> bytes | None:
+    # Other writers may have kept what the format forbids: an orientation, above all.
+    return clean_exif(_unpack_metadata(data)) or None
 
 
 def _unpack_xmp(data: bytes) -> bytes:

@@ -65,6 +65,12 @@ def clean_exif(block: bytes) -> bytes:
 def fit_exif(block: bytes, width_px: int, height_px: int, *, scale: int) -> bytes:
     """The block with these sides, and resolutions `scale` times as high, where it tells any.
 
+    Args:
+        block: what clean_exif gave.
+        width_px: of the picture as it is now.
+        height_px: of the picture as it is now.
+        scale: its sides over those of the picture that the block was made for.
+
     Raises:
         ValueError: as clean_exif.
     """
@@ -75,10 +81,9 @@ def fit_exif(block: bytes, width_px: int, height_px: int, *, scale: int) -> byte
     _put_integer(changed, order, first.get(_IMAGE_LENGTH), height_px)
     for tag in (_X_RESOLUTION, _Y_RESOLUTION):
         _scale_rational(changed, order, first.get(tag), scale)
-    if (pointer := first.get(_EXIF_DIRECTORY)) is not None:
-        further = _directory(block, order, _unpack(order, "I", block, pointer.offset)).fields
-        _put_integer(changed, order, further.get(_PIXEL_WIDTH), width_px)
-        _put_integer(changed, order, further.get(_PIXEL_HEIGHT), height_px)
+    further = _exif_directory(block, order, first)
+    _put_integer(changed, order, further.get(_PIXEL_WIDTH), width_px)
+    _put_integer(changed, order, further.get(_PIXEL_HEIGHT), height_px)
     return bytes(changed)
 
 
@@ -127,6 +132,17 @@ def _directory(block: bytes | bytearray, order: str, at: int) -> _Directory:
         if offset + size_bytes <= len(block):
             fields[tag] = _Field(type_id, values, offset)
     return _Directory(fields, end)
+
+
+def _exif_directory(block: bytes, order: str, first: dict[int, _Field]) -> dict[int, _Field]:
+    """Its fields; none where it is not there or damaged, the rest of the block being good."""
+    pointer = first.get(_EXIF_DIRECTORY)
+    if pointer is None:
+        return {}
+    try:
+        return _directory(block, order, _unpack(order, "I", block, pointer.offset)).fields
+    except ValueError:
+        return {}
 
 
 def _put_integer(block: bytearray, order: str, field: _Field | None, value: int) -> None:

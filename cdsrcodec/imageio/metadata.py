@@ -130,12 +130,12 @@ def _read_xmp(image: Image.Image) -> bytes | None:
 
 
 def _read_dpi(info: Mapping[Any, Any]) -> tuple[float, float] | None:
-    """The resolution, where it is one: writers that know none store 0, or anything."""
+    """The resolution, where it is one: writers that know none store 0 or 1."""
     try:
         x_dpi, y_dpi = (float(value) for value in info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    is_plausible = all(math.isfinite(dpi) and 1 <= dpi <= MAX_DPI for dpi in (x_dpi, y_dpi))
+    is_plausible = all(math.isfinite(dpi) and 1 < dpi <= MAX_DPI for dpi in (x_dpi, y_dpi))
     return (x_dpi, y_dpi) if is_plausible else None
 
 

@@ -5,6 +5,7 @@ What is compared is what Pillow reads from the source with what it reads from th
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from PIL.PngImagePlugin import PngInfo
 
 import cdsrcodec
 from cdsrcodec.cli.main import cli
+from cdsrcodec.container import Chunk, read_stream, write_stream
+from cdsrcodec.errors import FormatError, InputImageError
 
 CAT = Path(__file__).resolve().parents[2] / "sample_images" / "cat.png"
 XMP = (
@@ -99,13 +102,13 @@ def through(
     return reopened(target)
 
 
-@pytest.mark.parametrize("sr", [1, 4])
-@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".jp2", ".qoi", ".tga"])
+@pytest.mark.parametrize(
+    ("suffix", "sr"),
+    [(".png", 1), (".webp", 1), (".tif", 1), (".jp2", 1), (".qoi", 1), (".tga", 1), (".png", 4)],
+)
 def test_alpha_is_lossless_at_1x_and_enlarged_at_4x(
     image: Image.Image, soft_alpha: Image.Image, tmp_path: Path, suffix: str, sr: Literal[1, 4]
 ) -> None:
-    if sr == 4 and suffix not in {".png", ".webp"}:
-        pytest.skip("the enlarged plane does not depend on the format")
     image = image.copy()
     image.putalpha(soft_alpha)
     image.save(tmp_path / "in.png")
@@ -185,13 +188,13 @@ def test_every_mode_comes_back_in_the_nearest_8_bit_one(
     assert np.median(error) < (90 if mode == "1" else 16)
 
 
-@pytest.mark.parametrize("sr", [1, 4])
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
+@pytest.mark.parametrize(
+    ("suffix", "sr"),
+    [(".jpg", 1), (".png", 1), (".webp", 1), (".tif", 1), (".avif", 1), (".jpg", 4), (".tif", 4)],
+)
 def test_metadata_come_back_as_pillow_read_them(
     image: Image.Image, tmp_path: Path, suffix: str, sr: Literal[1, 4]
 ) -> None:
-    if sr == 4 and suffix not in {".jpg", ".tif"}:
-        pytest.skip("scaling does not depend on the format")
     source = tmp_path / "in.jpg"
     lying = image.transpose(Image.Transpose.ROTATE_90)  # upright again by orientation 6
     lying.save(
@@ -253,3 +256,84 @@ def test_what_is_stripped_is_gone_and_nothing_else(
     assert result.exit_code == 0
     decoded = cdsrcodec.decode(stream.read_bytes(), device="cpu")
     assert set(decoded.info) == kept
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".bmp", ".ppm"])
+def test_alpha_for_a_format_without_it_is_refused_before_decoding(
+    image: Image.Image,
+    soft_alpha: Image.Image,
+    tmp_path: Path,
+    suffix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transparent = image.copy()
+    transparent.putalpha(soft_alpha)
+    stream, target = tmp_path / "x.cdsr", tmp_path / f"x{suffix}"
+    stream.write_bytes(cdsrcodec.encode(transparent, device="cpu"))
+    monkeypatch.setattr("cdsrcodec.codec.decode_pixels", None)
+    with pytest.raises(InputImageError, match=r"which \w+ files cannot hold\. hint: write a \.png"):
+        cdsrcodec.decode_file(stream, target)
+    assert list(tmp_path.iterdir()) == [stream]
+
+
+def with_chunk(data: bytes, chunk: Chunk) -> bytes:
+    stream = read_stream(data)
+    return write_stream(dataclasses.replace(stream, chunks=(*stream.chunks, chunk)))
+
+
+def test_a_malformed_alpha_plane_is_refused_by_all_that_decode(
+    image: Image.Image, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.cdsr"
+    path.write_bytes(with_chunk(cdsrcodec.encode(image, device="cpu"), Chunk(b"ALPH", b"\x08x")))
+    assert cdsrcodec.info_file(path).chunks[0].critical  # which decodes nothing
+    for read in (
+        cdsrcodec.verify_file,
+        lambda path: cdsrcodec.decode_file(path, tmp_path / "x.png", device="cpu"),
+        lambda path: cdsrcodec.decode(path.read_bytes(), device="cpu"),
+    ):
+        with pytest.raises(FormatError, match="the alpha plane cannot be read"):
+            read(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_broken_is_told_on_stderr_and_stops_nothing(
+    image: Image.Image, tmp_path: Path
+) -> None:
+    source, stream, target = (tmp_path / name for name in ("in.png", "x.cdsr", "out.png"))
+    image.save(source, exif=b"Exif\0\0MM\0*\0\0\0", icc_profile=b"\0" * 200)
+    encoded = CliRunner().invoke(cli, ["encode", str(source), str(stream)])
+    lines = encoded.stderr.splitlines()
+    assert encoded.exit_code == 0
+    assert lines[0].startswith(f"warning: {source}: the EXIF metadata are dropped: ")
+    assert lines[1].startswith(f"warning: {source}: the ICC profile is ignored: ")
+    assert lines[2].startswith(f"{stream}: 32x24 px, ")
+
+    stream.write_bytes(with_chunk(stream.read_bytes(), Chunk(b"iccp", b"\0" + bytes(200))))
+    stream.write_bytes(with_chunk(stream.read_bytes(), Chunk(b"xmpm", b"\x09")))
+    decoded = CliRunner().invoke(cli, ["decode", str(stream), str(target)])
+    assert decoded.exit_code == 0
+    assert decoded.stderr.splitlines()[:-1] == [
+        f"warning: {stream}: chunk xmpm is skipped: its compression is unknown"
+    ]
+    assert reopened(target).mode == "RGB"
+
+
+def test_an_unknown_word_to_strip_is_wrong_usage(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["encode", "--strip", "exif,iptc", "a", "b"])
+    assert result.exit_code == 2
+    assert "'iptc' is not one of all, exif, xmp, icc" in result.stderr
+
+
+def test_info_tells_the_source_in_words(image: Image.Image, tmp_path: Path) -> None:
+    for mode, words in (("1", "L, 1 bit"), ("P", "P, 8 bits")):
+        stream = tmp_path / f"{mode}.cdsr"
+        stream.write_bytes(cdsrcodec.encode(image.convert(mode), device="cpu"))
+        assert f"source      {words}\n" in CliRunner().invoke(cli, ["info", str(stream)]).stdout
+
+
+def test_a_profile_that_is_no_use_leaves_srgb_and_no_tag(image: Image.Image) -> None:
+    plain = cdsrcodec.encode(image, device="cpu")
+    decoded = cdsrcodec.decode(with_chunk(plain, Chunk(b"iccp", b"\0" + bytes(200))), device="cpu")
+    assert "icc_profile" not in decoded.info
+    assert np.array_equal(np.asarray(decoded), np.asarray(cdsrcodec.decode(plain, device="cpu")))
