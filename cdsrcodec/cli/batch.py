@@ -142,6 +142,7 @@ def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
         outcome = Outcome(job, "ok", report=convert(job.source, job.target))
     style = _style(conversion, settings)
     results.tell_device(outcome, style)
+    results.tell_warnings(outcome, style)
     results.tell(outcome, style)
     return outcome.exit_code
 

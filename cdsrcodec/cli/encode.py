@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     help="The smallest file whose picture has at least this PSNR (RGB).",
 )  # fmt: skip
 @click.option("--psnr", "measure_psnr", is_flag=True, help="Decode OUT and measure its PSNR (RGB).")
+@options.strip_option
 @options.device_option
 @options.max_pixels_option
 @batch.shared_options
@@ -45,13 +46,15 @@ def encode(
     target_bpp: float | None,
     target_psnr_db: float | None,
     measure_psnr: bool,
+    strip: frozenset[str],
     device: str,
     max_pixels: int,
     settings: batch.Settings,
 ) -> None:
     """Encode the picture IN to OUT (.cdsr), or each IN to a file in DIR.
 
-    IN is any picture that Pillow reads: it is taken upright, as 8-bit sRGB.
+    IN is any picture that Pillow reads: it is taken upright, as 8-bit sRGB. Alpha is
+    coded losslessly; EXIF, XMP, ICC profile and resolution are kept.
     As IN or OUT, - is standard input or output.
     """
     goals = (quality, target_size_bytes, target_bpp, target_psnr_db)
@@ -65,6 +68,7 @@ def encode(
             target_bpp=target_bpp,
             target_psnr_db=target_psnr_db,
             device=device,
+            strip=strip,
             overwrite=settings.overwrite,
             measure_psnr=measure_psnr,
             max_pixels=max_pixels,

@@ -35,13 +35,21 @@ def _rows(stream: StreamInfo) -> list[tuple[str, str]]:
         ("chunk", f"{c.kind}, {c.data_bytes} bytes{', critical' if c.critical else ''}")
         for c in stream.chunks
     ]
+    source = [] if stream.source is None else [("source", _in_words(stream.source))]
     return [
         ("format", f"version {stream.version}"),
         ("codec", f"{stream.codec} (model {stream.model_id}, entropy tag {stream.entropy_tag})"),
         ("quality", f"{stream.quality:g}"),
         ("size", f"{stream.width_px}x{stream.height_px} px"),
+        *source,
         ("file", f"{stream.stream_bytes} bytes, {stream.bpp:.3f} bpp"),
         ("header", f"{stream.header_bytes} bytes"),
         ("payload", f"{stream.payload_bytes} bytes"),
         *chunks,
     ]
+
+
+def _in_words(source: str) -> str:
+    """L;16 -> L, 16 bits."""
+    model, bits = source.split(";")
+    return f"{model}, {bits} bit{'s' if bits != '1' else ''}"

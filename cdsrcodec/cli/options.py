@@ -143,6 +143,31 @@ max_pixels_option = click.option(
     help="Refuse pictures of more pixels, before anything of their size is done.",
 )
 
+STRIPPABLE = ("all", "exif", "xmp", "icc")
+
+
+def parse_strip(
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> frozenset[str]:
+    """Callback for a list with commas, given any number of times.
+
+    Raises:
+        click.BadParameter: a word that is none of STRIPPABLE.
+    """
+    words = frozenset(word for value in values for word in value.split(","))
+    if unknown := words - set(STRIPPABLE):
+        raise click.BadParameter(f"'{min(unknown)}' is not one of {', '.join(STRIPPABLE)}")
+    return words
+
+
+strip_option = click.option(
+    "--strip",
+    multiple=True,
+    callback=parse_strip,
+    metavar="|".join(STRIPPABLE),
+    help="Metadata to leave out; a list with commas, or given several times.",
+)
+
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, help="Tell more: the device, skipped files."
 )

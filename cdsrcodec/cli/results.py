@@ -50,6 +50,7 @@ def tell_all(outcomes: Iterator[Outcome], total: int, style: Style) -> int:
             counts[outcome.status] += 1
             if counts["ok"] == 1 and outcome.status == "ok":
                 tell_device(outcome, style, say)
+            tell_warnings(outcome, style, say)
             tell(outcome, lines, say)
             advance()
             if outcome.status == "failed":
@@ -83,6 +84,14 @@ def tell_device(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> Non
         fell_back = style.device == "auto" and report.device == "cpu"
         reason = " (auto: no CUDA device found)" if fell_back else ""
         say(f"device: {report.device}{reason}")
+
+
+def tell_warnings(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
+    """A line for each thing that was dropped, with the file that it is about."""
+    if not (style.as_json or style.quiet) and outcome.report is not None:
+        report: Any = outcome.report
+        for warning in report.warnings:
+            say(f"warning: {outcome.job.source}: {warning}")
 
 
 def json_line(outcome: Outcome) -> str:

@@ -14,6 +14,7 @@ from cdsrcodec.codec.tiles import CORE_1X, HALO
 from cdsrcodec.container import (
     MAX_SIDE_PX,
     QUALITY_STEPS,
+    Chunk,
     Header,
     Limits,
     Stream,
@@ -34,7 +35,12 @@ from cdsrcodec.models.registry import CodecEntry, codec_named
 
 
 def encode_pixels(
-    pixels: NDArray[np.uint8], *, quality: float | Target, codec: str, device: torch.device
+    pixels: NDArray[np.uint8],
+    *,
+    quality: float | Target,
+    codec: str,
+    device: torch.device,
+    chunks: tuple[Chunk, ...] = (),
 ) -> bytes:
     """Code a picture.
 
@@ -44,6 +50,7 @@ def encode_pixels(
             meet, which finds the quality.
         codec: name in the registry.
         device: where the transforms run.
+        chunks: what the stream holds beside the symbols.
 
     Raises:
         ValueError: quality is outside 1..8.
@@ -54,7 +61,7 @@ def encode_pixels(
     entry = codec_named(codec)
     _check_size(*pixels.shape[:2])
     if not isinstance(quality, Target):
-        return _encode_at(entry, pixels, quality, device)
+        return _encode_at(entry, pixels, quality, device, chunks)
 
     def psnr_rgb_db(data: bytes) -> float:
         x_hat = decode_pixels(data, sr=1, upscaler="latent", device=device)
@@ -63,7 +70,7 @@ def encode_pixels(
     features8: list[Tensor] = []
     return encode_to_target(
         quality,
-        lambda quality: _encode_at(entry, pixels, quality, device, features8),
+        lambda quality: _encode_at(entry, pixels, quality, device, chunks, features8),
         psnr_rgb_db,
         pixel_count=pixels.shape[0] * pixels.shape[1],
     )
@@ -83,6 +90,7 @@ def _encode_at(
     pixels: NDArray[np.uint8],
     quality: float,
     device: torch.device,
+    chunks: tuple[Chunk, ...],
     features8: list[Tensor] | None = None,
 ) -> bytes:
     """The stream at a quality; features8 as of analyse."""
@@ -92,7 +100,7 @@ def _encode_at(
     writer = SymbolWriter()
     crc = symbol_crc(_code_latent(entropy_model(entry), y_gained, z, writer))
     header = Header(entry.model_id, entry.entropy_tag(), quality_code, width_px, height_px, crc)
-    return write_stream(Stream(header, (), writer.payload()))
+    return write_stream(Stream(header, chunks, writer.payload()))
 
 
 @torch.inference_mode()

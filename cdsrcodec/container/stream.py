@@ -6,9 +6,10 @@ gives back byte by byte.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cdsrcodec.container.header import Header, pack_header, read_header
+from cdsrcodec.container.kinds import UNDERSTOOD
 from cdsrcodec.container.limits import Limits
 from cdsrcodec.container.varint import pack_varint, read_varint
 from cdsrcodec.errors import (
@@ -34,6 +35,7 @@ class Chunk:
     Attributes:
         kind: 4 ASCII letters; the registry is in docs/format.md.
         data: any bytes.
+        offset: where `data` began in the file that it was read from, for messages.
 
     Raises:
         ValueError: `kind` is something else, or `data` is 2^35 bytes or more.
@@ -41,6 +43,7 @@ class Chunk:
 
     kind: bytes
     data: bytes
+    offset: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what the format cannot hold."""
@@ -101,14 +104,15 @@ def read_stream(
     data: bytes,
     *,
     limits: Limits = _DEFAULT_LIMITS,
-    understood: frozenset[bytes] = frozenset(),
+    understood: frozenset[bytes] = UNDERSTOOD,
 ) -> Stream:
     """Parse and check a whole .cdsr file.
 
     Args:
         data: the file, from its first byte to its last.
         limits: what to accept of what the format allows.
-        understood: kinds of the critical chunks that the caller can handle.
+        understood: kinds of the critical chunks that the caller can handle; those of this
+            program unless told.
 
     Raises:
         BadMagicError: not a .cdsr file, or an empty one.
@@ -184,7 +188,7 @@ def _read_chunk(
     end = start + length
     if end > len(data):
         raise TruncatedStreamError("the file ends inside a chunk", offset=len(data))
-    return Chunk(kind, data[start:end]), end
+    return Chunk(kind, data[start:end], start), end
 
 
 def _is_kind(kind: bytes) -> bool:

@@ -1,19 +1,22 @@
-"""Any picture that Pillow reads, as upright 8-bit sRGB pixels."""
+"""Any picture that Pillow reads: upright 8-bit sRGB pixels, alpha plane and metadata."""
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cdsrcodec.errors import FileAccessError, InputImageError, LimitError
+from cdsrcodec.imageio.alpha import bleed, split_alpha
+from cdsrcodec.imageio.colour import is_restorable, reduce_to_8_bit, to_srgb
+from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata, read_metadata
 
 # EXIF orientation -> what makes the picture upright; 1 and anything unknown: nothing.
 _TURNS = {
@@ -25,25 +28,49 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# The colour spaces of ICC profiles that pixels can be in, and Pillow's mode for each.
-_PROFILE_MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
-# Differences to sRGB up to this many 8-bit steps are rounding inside a profile.
-_SAME_PROFILE_STEPS = 2
+# Those of them that exchange width and height.
+_ON_ITS_SIDE = {5, 6, 7, 8}
+# Pillow's modes -> colour model and bits per sample of what is coded of them.
+_SOURCES = {
+    "1": ("L", 1), "L": ("L", 8), "LA": ("L", 8), "La": ("L", 8), "I": ("L", 16), "F": ("L", 32),
+    "P": ("P", 8), "PA": ("P", 8), "CMYK": ("CMYK", 8), "YCbCr": ("YCbCr", 8), "LAB": ("LAB", 8),
+    "HSV": ("HSV", 8),
+}  # fmt: skip
+_GREY_16 = ("L", 16)  # I;16 and its byte orders
+_PLAIN = ("RGB", 8)
 
 
-def read_rgb(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
-    """The pixels of a picture file, as `to_rgb` makes them.
+@dataclass(frozen=True)
+class Picture:
+    """What is coded of a picture, and what is kept beside it.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), sRGB, upright, writable.
+        alpha: uint8 (H, W); None where all is opaque.
+        model: colour model of the source: L, RGB, P, CMYK, YCbCr, LAB or HSV.
+        bits: per sample of the source: 1, 8, 16 or 32.
+        metadata: Exif, XMP, resolution, and the ICC profile where it is to be restored.
+        warnings: a line for each part of the metadata that was dropped as broken.
+    """
+
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    model: str = _PLAIN[0]
+    bits: int = _PLAIN[1]
+    metadata: Metadata = field(default_factory=Metadata)
+    warnings: tuple[str, ...] = ()
+
+
+def read_picture(path: Path, *, max_pixels: int) -> Picture:
+    """A picture file, as `to_picture` makes it.
 
     Args:
         path: a file in any format that Pillow reads.
         max_pixels: largest width x height, checked before pixels are decoded.
 
-    Returns:
-        uint8 (H, W, 3), sRGB, upright.
-
     Raises:
         FileAccessError: the file is missing or may not be read.
-        InputImageError: not an image, damaged, animated, or refused by `to_rgb`.
+        InputImageError: not an image, damaged, animated, or refused by `to_picture`.
         LimitError: more than max_pixels, or more than Pillow agrees to open.
     """
     try:
@@ -54,38 +81,79 @@ def read_rgb(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
     with file:
         try:
-            return to_rgb(_open_single(file, max_pixels))
+            return to_picture(_open_single(file, max_pixels))
         except (InputImageError, LimitError) as error:
             raise type(error)(f"{path}: {error}") from error
 
 
-def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """The pixels of a Pillow image of any mode as upright 8-bit sRGB.
-
-    EXIF orientation is applied; EXIF that cannot be parsed counts as none. An
-    embedded ICC profile that is not sRGB is converted to sRGB (relative
-    colorimetric, black point compensated). A profile that is broken or belongs
-    to another colour model is ignored: the pixels are then taken as sRGB, as
-    viewers take them. 16-bit grey is scaled, I (32-bit integers) is taken as
-    16-bit, F (float) as [0, 1]. An alpha channel is dropped where it hides nothing.
-
-    Returns:
-        uint8 (H, W, 3), a writable copy.
+def read_rgb(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
+    """The pixels of an opaque picture file, uint8 (H, W, 3), sRGB, upright.
 
     Raises:
-        InputImageError: no pixels, damaged pixel data, values beyond the ranges
-            above, or pixels that are not opaque.
+        InputImageError: transparent pixels; and all that read_picture raises.
+    """
+    picture = read_picture(path, max_pixels=max_pixels)
+    if picture.alpha is not None:
+        raise InputImageError(
+            f"{path}: the image has transparent pixels. hint: flatten it onto a background first"
+        )
+    return picture.pixels
+
+
+def to_picture(image: Image.Image) -> Picture:
+    """Take a Pillow image of any mode as upright 8-bit sRGB.
+
+    Orientation, of EXIF or XMP, is applied; EXIF that cannot be parsed counts as none. An
+    embedded ICC profile that is not sRGB is converted to sRGB (relative colorimetric, black
+    point compensated). A profile that is broken or belongs to another colour model is
+    ignored: the pixels are then taken as sRGB, as viewers take them. 16-bit grey is scaled,
+    I (32-bit integers) is taken as 16-bit, F (float) as [0, 1]. Alpha is taken off, and the
+    colours of fully transparent pixels are replaced by continuations of visible ones.
+
+    Raises:
+        InputImageError: no pixels, damaged pixel data, or values beyond the ranges above.
     """
     if 0 in image.size:
         raise InputImageError("the image has no pixels")
     with _decoder_errors():
         image.load()
-    upright = _turn_upright(image)
-    eight_bit = _reduce_to_8_bit(_drop_alpha(upright))
-    icc_profile = upright.info.get("icc_profile")
-    if icc_profile:
-        eight_bit = _convert_to_srgb(eight_bit, icc_profile)
-    return np.array(eight_bit.convert("RGB"))
+    orientation = _orientation(image)
+    metadata, dropped = read_metadata(image, is_on_its_side=orientation in _ON_ITS_SIDE)
+    turn = _TURNS.get(orientation)
+    upright = image if turn is None else image.transpose(turn)
+    opaque, alpha = split_alpha(upright)
+    model, bits = _source_of(image.mode)
+    srgb, profile = _convert_to_srgb(
+        reduce_to_8_bit(opaque), upright.info.get("icc_profile"), model, dropped
+    )
+    pixels = np.array(srgb.convert("RGB"))
+    if alpha is not None:
+        pixels = bleed(pixels, alpha)
+    return Picture(
+        pixels, alpha, model, bits, replace(metadata, icc_profile=profile), tuple(dropped)
+    )
+
+
+def _source_of(mode: str) -> tuple[str, int]:
+    return _GREY_16 if mode.startswith("I;16") else _SOURCES.get(mode, _PLAIN)
+
+
+def _convert_to_srgb(
+    image: Image.Image, icc_profile: bytes | None, model: str, dropped: list[str]
+) -> tuple[Image.Image, bytes | None]:
+    """The picture in sRGB, and its profile where decoding can and should restore it."""
+    if not icc_profile:
+        return image, None
+    try:
+        converted, is_other = to_srgb(image, icc_profile)
+    except ValueError as error:
+        dropped.append(f"the ICC profile is ignored: {error}")
+        return image, None
+    is_kept = is_other and is_restorable(icc_profile, "L" if model == "L" else "RGB")
+    if is_kept and len(icc_profile) > MAX_BLOCK_BYTES:
+        dropped.append(f"the ICC profile is dropped: more than {MAX_BLOCK_BYTES} bytes")
+        is_kept = False
+    return converted, icc_profile if is_kept else None
 
 
 def _open_single(file: BinaryIO, max_pixels: int) -> Image.Image:
@@ -130,8 +198,8 @@ def _decoder_errors() -> Iterator[None]:
         raise InputImageError(f"the image is damaged or cut short: {error}") from error
 
 
-def _turn_upright(image: Image.Image) -> Image.Image:
-    """Undo the EXIF orientation of a loaded image.
+def _orientation(image: Image.Image) -> int:
+    """The EXIF or XMP orientation of a loaded image, 1 to 8 where it is a known one.
 
     ImageOps.exif_transpose would also write the other tags anew, which fails
     where one of them is damaged.
@@ -140,94 +208,5 @@ def _turn_upright(image: Image.Image) -> Image.Image:
         with warnings.catch_warnings(action="ignore"):
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # as in _decoder_errors; the pixels are there, so the EXIF is damaged
-        return image
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
-
-
-def _drop_alpha(image: Image.Image) -> Image.Image:
-    """The image without its alpha channel, transparent colour or palette entries."""
-    if not image.has_transparency_data:
-        return image
-    if image.mode.startswith("I"):  # of these Pillow does not convert the transparent grey
-        _require_opaque(np.asarray(image) != image.info["transparency"])
-        return image
-    if image.mode == "La":  # converts to nothing else with its alpha
-        image = image.convert("LA")
-    rgba = image.convert("RGBA")
-    _require_opaque(np.asarray(rgba.getchannel("A")) == 0xFF)
-    return rgba.convert("L" if image.mode in {"1", "L", "LA"} else "RGB")
-
-
-def _require_opaque(opaque: NDArray[np.bool_]) -> None:
-    if not opaque.all():
-        raise InputImageError(
-            "the image has transparent pixels, which .cdsr files cannot hold yet. "
-            "hint: flatten it onto a background first"
-        )
-
-
-def _reduce_to_8_bit(image: Image.Image) -> Image.Image:
-    """An opaque image in mode L, RGB, CMYK or LAB."""
-    if image.mode.startswith("I"):
-        return Image.fromarray(_scale_integers(np.asarray(image)))
-    if image.mode == "F":
-        return Image.fromarray(_scale_floats(np.asarray(image)))
-    mode = {"1": "L", "L": "L", "CMYK": "CMYK", "LAB": "LAB"}.get(image.mode, "RGB")
-    return image.convert(mode)
-
-
-def _scale_integers(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """0..65535 to 0..255, rounded: the exact inverse of 8-bit values times 257."""
-    wide = values.astype(np.int64)
-    if wide.min() < 0 or wide.max() > 0xFFFF:
-        raise InputImageError(
-            f"the image has values from {wide.min()} to {wide.max()}, beyond 16 bits. "
-            "hint: scale it to 8 or 16 bits first"
-        )
-    return ((wide + 128) // 257).astype(np.uint8)
-
-
-def _scale_floats(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """0.0..1.0 to 0..255, rounded."""
-    wide = values.astype(np.float64)
-    if not (wide.min() >= 0.0 and wide.max() <= 1.0):  # so that NaN is refused too
-        raise InputImageError(
-            "the image has floating-point values outside 0..1. hint: scale it to 8 bits first"
-        )
-    return (wide * 255.0 + 0.5).astype(np.uint8)
-
-
-def _convert_to_srgb(image: Image.Image, icc_profile: bytes) -> Image.Image:
-    """Apply the profile to a picture in mode L, RGB or CMYK; unchanged where it does not fit."""
-    mode = _PROFILE_MODES.get(icc_profile[16:20])
-    if image.mode == "L" and mode == "RGB":
-        image = image.convert("RGB")
-    if image.mode != mode:
-        return image
-    try:
-        transform = ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)),
-            ImageCms.createProfile("sRGB"),
-            mode,
-            "RGB",
-            ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-    except (OSError, ImageCms.PyCMSError):
-        return image
-    if mode == "RGB" and _changes_little(transform):
-        return image
-    return transform.apply(image)
-
-
-def _changes_little(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether an RGB transform is the identity but for rounding: the profile was sRGB.
-
-    Names say little: many profiles called sRGB exist, not all of them are.
-    """
-    levels = np.linspace(0, 255, 9).astype(np.uint8)
-    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
-    converted = np.asarray(transform.apply(Image.fromarray(colours)))
-    steps = np.abs(converted.astype(np.int16) - colours)
-    return bool(steps.max() <= _SAME_PROFILE_STEPS)
+        return 1
+    return orientation if isinstance(orientation, int) else 1

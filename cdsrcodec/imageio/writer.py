@@ -20,6 +20,8 @@ from cdsrcodec.errors import (
     LimitError,
     OutputExistsError,
 )
+from cdsrcodec.imageio.tagging import save_options
+from cdsrcodec.imageio.tiff import link_directories
 
 # Formats that keep an RGB picture, and how: exactly, or near the best they can.
 # Palette, vector and icon formats, which Pillow would write too, do not.
@@ -36,6 +38,9 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 # That of AVIF is what libavif agrees to read; it writes larger ones.
 _MAX_SIDE_PX = {"AVIF": 32_768, "JPEG": 65_500, "TGA": 65_535, "WEBP": 16_383}
+# Pillow writes 32-bit BMP files too, whose fourth byte many programs take as padding.
+_WITHOUT_ALPHA = {"BMP", "JPEG", "PPM"}
+_COLOUR_ONLY = {"PPM", "QOI"}
 
 
 def check_output(target: Path, source: Path | None, *, overwrite: bool) -> None:
@@ -105,32 +110,82 @@ def check_size(target: Path, width_px: int, height_px: int) -> None:
         )
 
 
-def write_image(image: Image.Image, target: Path, *, like: Path | None = None) -> None:
+def check_alpha(target: Path) -> None:
+    """Refuse a picture with transparent pixels that the format of `target` cannot hold.
+
+    Raises:
+        InputImageError: it has no alpha, or there is no format for this extension.
+    """
+    name = output_format(target)
+    if name in _WITHOUT_ALPHA:
+        raise InputImageError(
+            f"{target}: the picture has transparent pixels, which {name} files cannot hold. "
+            "hint: write a .png, .webp or .tif"
+        )
+
+
+def write_image(image: Image.Image, target: Path, *, like: Path | None = None) -> tuple[str, ...]:
     """Write a picture in the format of the extension of `target`, atomically.
 
     PNG, WebP, TIFF, JPEG 2000, QOI, BMP, PPM and TGA are lossless; JPEG has
     quality 95 and AVIF 90, both without chroma subsampling.
 
     Args:
-        image: mode RGB, any size that the format can hold.
+        image: mode L, LA, RGB or RGBA, any size that the format can hold. EXIF, XMP, ICC
+            profile and resolution of its `info` are kept where the format can.
         target: written as `write_bytes` does, an existing file is replaced.
         like: as `write_bytes`.
 
+    Returns:
+        A line for each part of the metadata that could not be written.
+
     Raises:
-        InputImageError: no format for this extension.
+        InputImageError: no format for this extension, or one that has no alpha.
         LimitError: a side is too long for the format.
         FileAccessError: the encoder gives up, or the file cannot be written.
     """
     check_size(target, image.width, image.height)
+    has_alpha = image.has_transparency_data
+    if has_alpha:
+        check_alpha(target)
     name = output_format(target)
-    encoded = io.BytesIO()
+    if name in _COLOUR_ONLY:
+        image = image.convert("RGBA" if has_alpha else "RGB")
     try:
-        image.save(encoded, name, **_SAVE_OPTIONS.get(name, {}))
+        encoded, dropped = _encode_with_metadata(image, name)
     except (OSError, ValueError) as error:
         raise FileAccessError(
             f"{target}: the {name} encoder failed: {error}. hint: write a .png"
         ) from error
-    write_bytes(encoded.getbuffer(), target, like=like)
+    write_bytes(encoded, target, like=like)
+    return dropped
+
+
+def _encode_with_metadata(image: Image.Image, name: str) -> tuple[bytes, tuple[str, ...]]:
+    """The file, and what of the metadata is not in it."""
+    dropped: list[str] = []
+    if image.info:
+        try:
+            options, dropped = save_options(image.info, name)
+            encoded = _encode(image, name, options)
+            if name == "TIFF":
+                encoded = link_directories(encoded, image.info.get("exif"))
+            return encoded, tuple(dropped)
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow parses them again, and raises all there is
+            reason = " ".join(str(error).split()) or type(error).__name__
+            dropped.append(f"the metadata cannot be written to {name}: {reason}")
+            # Its savers take the profile from the image itself.
+            image = image.copy()
+            image.info = {}
+    return _encode(image, name, {}), tuple(dropped)
+
+
+def _encode(image: Image.Image, name: str, metadata: dict[str, Any]) -> bytes:
+    encoded = io.BytesIO()
+    image.save(encoded, name, **_SAVE_OPTIONS.get(name, {}), **metadata)
+    return encoded.getvalue()
 
 
 def write_bytes(data: bytes | memoryview, target: Path, *, like: Path | None = None) -> None:

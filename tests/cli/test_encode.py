@@ -35,12 +35,6 @@ def animated_gif_bytes() -> bytes:
     return file.getvalue()
 
 
-def transparent_png_bytes() -> bytes:
-    file = io.BytesIO()
-    Image.new("RGBA", (8, 8), (1, 2, 3, 128)).save(file, "PNG")
-    return file.getvalue()
-
-
 BAD_PICTURES = {
     "empty": b"",
     "three bytes": b"\xff\xd8\xff",
@@ -48,7 +42,6 @@ BAD_PICTURES = {
     "a .cdsr file": b"\xcdSR\x01" + bytes(60),
     "cut short": jpeg_bytes()[:-300],
     "animated": animated_gif_bytes(),
-    "transparent": transparent_png_bytes(),
 }
 
 

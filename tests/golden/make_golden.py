@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,20 @@ def black_and_white_noise() -> NDArray[np.uint8]:
     return (255 * np.random.default_rng(0).integers(0, 2, (48, 48, 3))).astype(np.uint8)
 
 
+def soft_plane(width_px: int, height_px: int) -> bytes:
+    """An 8-bit ALPH chunk by hand: stored, and with every filter of PNG."""
+    rng = np.random.default_rng(5)
+    rows = (bytes((y % 5,)) + rng.bytes(width_px) for y in range(height_px))
+    return b"\x08" + zlib.compress(b"".join(rows), 0)
+
+
+def mask_plane(width_px: int, height_px: int) -> bytes:
+    """A 1-bit ALPH chunk by hand."""
+    rng = np.random.default_rng(6)
+    rows = (b"\0" + rng.bytes(-(-width_px // 8)) for _ in range(height_px))
+    return b"\x01" + zlib.compress(b"".join(rows), 0)
+
+
 @dataclass(frozen=True)
 class Golden:
     """One golden stream: what was encoded, how, and the chunks put beside it."""
@@ -65,6 +80,21 @@ PICTURES = {
         3.0,
         (Chunk(b"orig", b"RGB;8"), Chunk(b"exif", bytes(range(200)))),
     ),
+    "alpha-33x20-q3": Golden(
+        partial(photograph, "coffee.png", (200, 100, 233, 120)),
+        3.0,
+        (Chunk(b"ALPH", soft_plane(33, 20)), Chunk(b"orig", b"P;8")),
+    ),
+    "grey-mask-21x19-q4": Golden(
+        partial(photograph, "rocket.png", (300, 100, 321, 119)),
+        4.0,
+        (
+            Chunk(b"ALPH", mask_plane(21, 19)),
+            Chunk(b"orig", b"L;16"),
+            Chunk(b"phys", bytes.fromhex("C08DB701")),
+            Chunk(b"xmpm", b"\0<x:xmpmeta/>"),
+        ),
+    ),
 }
 
 
@@ -82,7 +112,12 @@ def describe(data: bytes) -> dict[str, object]:
     """
     stream, runs = read_stream(data), decode_symbols(data).runs
     symbols = np.concatenate(runs).astype("<i2").tobytes()
-    pixels = np.asarray(cdsrcodec.decode(data, device="cpu"))
+    image = cdsrcodec.decode(data, device="cpu")
+    pixels = np.asarray(image.convert("RGB"))
+    beside: dict[str, object] = {}
+    if image.has_transparency_data:
+        alpha = image.getchannel("A").tobytes()
+        beside = {"mode": image.mode, "alpha_sha256": hashlib.sha256(alpha).hexdigest()}
     return {
         "model_id": stream.header.model_id,
         "entropy_tag": stream.header.entropy_tag.hex(),
@@ -97,7 +132,7 @@ def describe(data: bytes) -> dict[str, object]:
             [[round(float(mean), 2) for mean in part.mean((0, 1))] for part in parts_of(rows, 1)]
             for rows in parts_of(pixels, 0)
         ],
-    }
+    } | beside
 
 
 def parts_of(pixels: NDArray[np.uint8], axis: int) -> list[NDArray[np.uint8]]:

@@ -57,12 +57,23 @@ def test_symbols_are_exactly_those_that_were_encoded(name: str) -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_pixels_have_the_colours_that_were_seen(name: str) -> None:
     expected = EXPECTED[name]
-    pixels = np.asarray(cdsrcodec.decode((HERE / name).read_bytes(), device="cpu"))
+    image = cdsrcodec.decode((HERE / name).read_bytes(), device="cpu")
+    pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape == (expected["height_px"], expected["width_px"], 3)
     means = expected["mean_rgb"]
     for rows, row_means in zip(np.array_split(pixels, len(means)), means, strict=True):
         for part, mean in zip(np.array_split(rows, len(row_means), 1), row_means, strict=True):
             assert part.mean((0, 1)).tolist() == pytest.approx(mean, abs=MEAN_TOLERANCE)
+
+
+def test_alpha_planes_are_exactly_those_that_were_written() -> None:
+    transparent = [name for name, expected in EXPECTED.items() if "alpha_sha256" in expected]
+    assert {EXPECTED[name]["mode"] for name in transparent} == {"LA", "RGBA"}
+    for name in transparent:
+        image = cdsrcodec.decode((HERE / name).read_bytes(), device="cpu")
+        assert image.mode == EXPECTED[name]["mode"]
+        alpha = image.getchannel("A").tobytes()
+        assert hashlib.sha256(alpha).hexdigest() == EXPECTED[name]["alpha_sha256"]
 
 
 def test_symbols_outside_their_tables_are_among_them() -> None:

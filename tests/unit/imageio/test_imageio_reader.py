@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitError
-from cdsrcodec.imageio.reader import read_rgb, to_rgb
+from cdsrcodec.imageio.reader import read_picture, read_rgb, to_picture
 
 Pixels = NDArray[np.uint8]
 
@@ -101,6 +101,13 @@ def reopened(image: Image.Image, name: str = "PNG", **options: object) -> Image.
     file = io.BytesIO()
     image.save(file, name, **cast(Any, options))
     return Image.open(file)
+
+
+def to_rgb(image: Image.Image) -> Pixels:
+    """The pixels of an opaque image."""
+    picture = to_picture(image)
+    assert picture.alpha is None
+    return picture.pixels
 
 
 def furthest(a: NDArray[Any], b: NDArray[Any]) -> float:
@@ -192,17 +199,21 @@ def test_an_opaque_alpha_channel_is_dropped(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa", "La"])
-def test_one_transparent_pixel_is_refused(mode: str) -> None:
-    image = Image.new("RGBA", (3, 2), (90, 90, 90, 255))
-    image.putpixel((1, 1), (90, 90, 90, 254))
+def test_an_alpha_channel_is_taken_off_as_it_is(mode: str) -> None:
+    alpha = Image.new("L", (3, 2), 255)
+    alpha.putpixel((1, 1), 254)
     if mode == "PA":
-        alpha = image.getchannel("A")
         image = Image.new("L", (3, 2), 90).convert("P").convert("PA")
         image.putalpha(alpha)
-    elif mode != "RGBA":
-        image = image.convert("LA" if mode in {"LA", "La"} else mode).convert(mode)
-    with pytest.raises(InputImageError, match=r"transparent pixels, which \.cdsr .* hint: flatten"):
-        to_rgb(image)
+    else:
+        image = Image.new("RGBA", (3, 2), (90, 90, 90, 255))
+        image.putalpha(alpha)
+        image = image.convert("LA") if mode in {"LA", "La"} else image
+        image = image.convert(mode)
+    picture = to_picture(image)
+    assert picture.alpha is not None
+    assert picture.alpha.tolist() == [[255, 255, 255], [255, 254, 255]]
+    assert furthest(picture.pixels, np.full((2, 3, 3), 90)) <= 1
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "P", "I;16"])
@@ -213,8 +224,17 @@ def test_a_transparent_colour_counts_only_where_it_is_used(mode: str) -> None:
     opaque = reopened(blank, transparency=unused)
     assert opaque.has_transparency_data
     assert to_rgb(opaque).tolist() == [[[0, 0, 0]] * 3] * 2
-    with pytest.raises(InputImageError, match="transparent"):
-        to_rgb(reopened(blank, transparency=used))
+    hidden = to_picture(reopened(blank, transparency=used)).alpha
+    assert hidden is not None
+    assert hidden.tolist() == [[0, 0, 0]] * 2
+
+
+def test_pixels_alone_are_refused_of_a_transparent_picture(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    Image.new("RGBA", (3, 2), (90, 90, 90, 254)).save(path)
+    with pytest.raises(InputImageError, match=r"x\.png: .* transparent pixels\. hint: flatten"):
+        read_rgb(path, max_pixels=1000)
+    assert read_picture(path, max_pixels=1000).pixels.tolist() == [[[90, 90, 90]] * 3] * 2
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "TIFF", "WEBP"])
@@ -248,6 +268,8 @@ def test_damaged_exif_counts_as_none(pixels: Pixels) -> None:
     with pytest.raises(struct.error):
         image.copy().getexif()
     np.testing.assert_array_equal(to_rgb(image), pixels)
+    (warning,) = to_picture(image).warnings
+    assert warning.startswith("the EXIF metadata are dropped: ")
 
 
 def test_an_orientation_beside_a_damaged_tag_is_applied(pixels: Pixels) -> None:

@@ -1,0 +1,274 @@
+"""Files to files. Each appears whole or not at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
+from cdsrcodec.api.streams import (
+    UPSCALE,
+    Sr,
+    decode_stream,
+    encode_picture,
+    goal_of,
+    info,
+    upscale_picture,
+)
+from cdsrcodec.container import Limits, read_stream
+from cdsrcodec.errors import CdsrError, FileAccessError
+
+
+def encode_file(
+    source: Path,
+    target: Path,
+    *,
+    quality: float | None = None,
+    target_size_bytes: int | None = None,
+    target_bpp: float | None = None,
+    target_psnr_db: float | None = None,
+    codec: str = "cdsr1",
+    effort: int = 0,
+    device: str = "auto",
+    strip: Collection[str] = (),
+    overwrite: bool = False,
+    measure_psnr: bool = False,
+    max_pixels: int = Limits.max_pixels,
+    keep_attributes: bool = False,
+) -> EncodeReport:
+    """Code the picture file `source` into the stream file `target`.
+
+    The file appears only after its symbols have been decoded again and compared.
+
+    Args:
+        source: any picture that Pillow reads.
+        target: the stream file.
+        quality: as encode.
+        target_size_bytes: as encode.
+        target_bpp: as encode.
+        target_psnr_db: as encode.
+        codec: as encode.
+        effort: as encode.
+        device: as encode.
+        strip: as encode.
+        overwrite: replace an existing target.
+        measure_psnr: decode the stream and report the PSNR of the 8-bit picture.
+        max_pixels: a lower limit than the format's readers have.
+        keep_attributes: target gets the permissions and modification time of source.
+
+    Raises:
+        FileAccessError, OutputExistsError: about source or target.
+        DesyncError: the comparison failed: a fault of the machine or of this program.
+        CdsrError, ValueError: as encode.
+    """
+    import numpy as np
+
+    from cdsrcodec.codec import decode_pixels, decode_symbols, resolve_device
+    from cdsrcodec.imageio.fidelity import psnr_db
+    from cdsrcodec.imageio.reader import read_picture
+    from cdsrcodec.imageio.writer import check_output, write_bytes
+
+    begin_s = time.perf_counter()
+    goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db, effort)
+    check_output(target, source, overwrite=overwrite)
+    torch_device = resolve_device(device)
+    picture = read_picture(source, max_pixels=max_pixels)
+    with _about(source):
+        data = encode_picture(picture, goal, codec, torch_device, strip)
+        decode_symbols(data)
+    psnr_rgb_db = None
+    if measure_psnr:
+        decoded = decode_pixels(data, sr=1, upscaler="latent", device=torch_device)
+        psnr_rgb_db = psnr_db(np.subtract(picture.pixels, decoded, dtype=np.int32))
+    write_bytes(data, target, like=source if keep_attributes else None)
+    height_px, width_px = picture.pixels.shape[:2]
+    return EncodeReport(
+        width_px,
+        height_px,
+        read_stream(data).header.quality,
+        len(data),
+        8 * len(data) / (width_px * height_px),
+        psnr_rgb_db,
+        time.perf_counter() - begin_s,
+        torch_device.type,
+        picture.warnings,
+    )
+
+
+def decode_file(
+    source: Path,
+    target: Path,
+    *,
+    sr: Sr = 1,
+    upscaler: str = "latent",
+    upscaler_weights: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    max_pixels: int = Limits.max_pixels,
+    keep_attributes: bool = False,
+) -> DecodeReport:
+    """Decode the stream file `source` into the picture file `target`.
+
+    Args:
+        source: a .cdsr file.
+        target: the picture file; its extension decides the format.
+        sr: as decode.
+        upscaler: as decode.
+        upscaler_weights: as decode.
+        device: as decode.
+        overwrite: replace an existing target.
+        max_pixels: a lower limit than the format's readers have, of the native size.
+        keep_attributes: target gets the permissions and modification time of source.
+
+    Raises:
+        InputImageError: target's extension names no picture format, or one that has no
+            alpha while the picture has transparent pixels.
+        FileAccessError, OutputExistsError: about source or target.
+        CdsrError, ValueError: as decode.
+    """
+    from cdsrcodec.chunks.sidecar import has_alpha, sidecar_of
+    from cdsrcodec.imageio.tagging import holds_profile
+    from cdsrcodec.imageio.writer import (
+        check_alpha,
+        check_output,
+        check_size,
+        output_format,
+        write_image,
+    )
+
+    begin_s = time.perf_counter()
+    check_output(target, source, overwrite=overwrite)
+    data = _read_file(source)
+    with _about(source):
+        stream = read_stream(data, limits=Limits(max_pixels=max_pixels))
+    check_size(target, stream.header.width_px * sr, stream.header.height_px * sr)
+    if has_alpha(stream):
+        check_alpha(target)
+    from cdsrcodec.codec import resolve_device
+
+    torch_device = resolve_device(device)
+    in_source_space = holds_profile(output_format(target))
+    with _about(source):
+        image = decode_stream(
+            data,
+            stream,
+            sr,
+            upscaler,
+            upscaler_weights,
+            device,
+            in_source_space=in_source_space,
+        )
+    like = source if keep_attributes else None
+    warnings = sidecar_of(stream).warnings + write_image(image, target, like=like)
+    return DecodeReport(
+        image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings
+    )
+
+
+def upscale_file(
+    source: Path,
+    target: Path,
+    *,
+    upscaler: str = "lanczos",
+    upscaler_weights: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    max_pixels: int = Limits.max_pixels,
+    keep_attributes: bool = False,
+) -> DecodeReport:
+    """`upscale` of the picture file `source` into the picture file `target`.
+
+    Args:
+        source: any picture that Pillow reads.
+        target: the picture file; its extension decides the format.
+        upscaler: as upscale.
+        upscaler_weights: as upscale.
+        device: as upscale.
+        overwrite: replace an existing target.
+        max_pixels: as encode_file.
+        keep_attributes: as encode_file.
+
+    Raises:
+        FileAccessError, OutputExistsError: about source or target.
+        LimitError: larger than the format of target holds.
+        CdsrError, ValueError: as upscale, and about the format as decode_file.
+    """
+    from cdsrcodec.imageio.reader import read_picture
+    from cdsrcodec.imageio.tagging import holds_profile
+    from cdsrcodec.imageio.writer import (
+        check_alpha,
+        check_output,
+        check_size,
+        output_format,
+        write_image,
+    )
+
+    begin_s = time.perf_counter()
+    check_output(target, source, overwrite=overwrite)
+    in_source_space = holds_profile(output_format(target))
+    picture = read_picture(source, max_pixels=max_pixels)
+    height_px, width_px = picture.pixels.shape[:2]
+    check_size(target, width_px * UPSCALE, height_px * UPSCALE)
+    if picture.alpha is not None:
+        check_alpha(target)
+    from cdsrcodec.codec import resolve_device
+
+    torch_device = resolve_device(device)
+    image = upscale_picture(
+        picture, upscaler, upscaler_weights, device, in_source_space=in_source_space
+    )
+    warnings = picture.warnings + write_image(
+        image, target, like=source if keep_attributes else None
+    )
+    return DecodeReport(
+        image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings
+    )
+
+
+def info_file(path: Path) -> StreamInfo:
+    """`info` of a file.
+
+    Raises:
+        FileAccessError: it cannot be read.
+        CdsrError: as info.
+    """
+    data = _read_file(path)
+    with _about(path):
+        return info(data)
+
+
+def verify_file(path: Path) -> StreamInfo:
+    """Decode all symbols of a file and compare both checksums, without making a picture.
+
+    Raises:
+        CdsrError: what is wrong with the file.
+    """
+    from cdsrcodec.chunks.sidecar import alpha_of
+    from cdsrcodec.codec import decode_symbols
+
+    data = _read_file(path)
+    with _about(path):
+        alpha_of(read_stream(data))
+        decode_symbols(data)
+        return info(data)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except IsADirectoryError as error:
+        raise FileAccessError(f"{path}: a directory. hint: name a .cdsr file") from error
+    except OSError as error:
+        raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Begin the message of a CdsrError with the file that it is about."""
+    try:
+        yield
+    except CdsrError as error:
+        error.args = (f"{path}: {error}",)
+        raise

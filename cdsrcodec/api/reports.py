@@ -1,0 +1,71 @@
+"""What the functions of the interface tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ChunkInfo:
+    """One chunk of a stream: its kind, size, and whether a reader must know it."""
+
+    kind: str
+    data_bytes: int
+    critical: bool
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What a stream says about itself.
+
+    `bpp` is of the whole stream, per native pixel. `source` is colour model and bits per
+    sample of the picture that was encoded, such as "L;16"; None for 8-bit RGB.
+    """
+
+    version: int
+    codec: str
+    model_id: int
+    entropy_tag: str
+    quality: float
+    width_px: int
+    height_px: int
+    stream_bytes: int
+    header_bytes: int
+    payload_bytes: int
+    bpp: float
+    source: str | None
+    chunks: tuple[ChunkInfo, ...]
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """Result of encode_file.
+
+    `psnr_rgb_db` only where it was asked for; `warnings` has a line for each part of the
+    metadata that was dropped because it is broken.
+    """
+
+    width_px: int
+    height_px: int
+    quality: float
+    stream_bytes: int
+    bpp: float
+    psnr_rgb_db: float | None
+    elapsed_s: float
+    device: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DecodeReport:
+    """Result of decode_file and upscale_file: the picture written.
+
+    `warnings` has a line for each part of the metadata that is malformed or could not be
+    written.
+    """
+
+    width_px: int
+    height_px: int
+    elapsed_s: float
+    device: str
+    warnings: tuple[str, ...] = ()

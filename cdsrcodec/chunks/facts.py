@@ -1,0 +1,93 @@
+"""Small chunks: what the source was, and how many pixels an inch has.
+
+Standard library only, so that listing a file needs no more.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from cdsrcodec.container import Stream, kinds
+from cdsrcodec.container.varint import pack_varint, read_varint
+from cdsrcodec.errors import FormatError
+
+# Resolutions are stored in this part of a pixel per inch: whole numbers of pixels per
+# inch, centimetre and metre all are multiples of it.
+DPI_STEPS = 10_000
+MAX_DPI_CODE = 100_000 * DPI_STEPS
+_CODE_MAX_BYTES = 5
+_ORIGIN = re.compile(rb"(L|RGB|P|CMYK|YCbCr|LAB|HSV);(1|8|16|32)")
+
+
+class Origin(NamedTuple):
+    """Colour model and bits per sample of the picture that was encoded."""
+
+    model: str
+    bits: int
+
+    def __str__(self) -> str:
+        """As in the chunk, such as L;16."""
+        return f"{self.model};{self.bits}"
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the picture is to be given back in grey."""
+        return self.model == "L"
+
+
+PLAIN_ORIGIN = Origin("RGB", 8)
+
+
+def pack_origin(origin: Origin) -> bytes:
+    """The data of an `orig` chunk, such as L;16."""
+    return str(origin).encode("ascii")
+
+
+def unpack_origin(data: bytes) -> Origin:
+    """The inverse of pack_origin.
+
+    Raises:
+        ValueError: anything else.
+    """
+    match = _ORIGIN.fullmatch(data)
+    if match is None:
+        raise ValueError("it names no known colour model and depth")
+    return Origin(match[1].decode("ascii"), int(match[2]))
+
+
+def origin_of(stream: Stream) -> Origin | None:
+    """What the first `orig` chunk tells; None without one, or where it is malformed."""
+    for chunk in stream.chunks:
+        if chunk.kind == kinds.ORIGIN:
+            try:
+                return unpack_origin(chunk.data)
+            except ValueError:
+                return None
+    return None
+
+
+def pack_resolution(dpi: tuple[float, float]) -> bytes:
+    """The data of a `phys` chunk: a varint for both axes, or one for each."""
+    x_code, y_code = (round(value * DPI_STEPS) for value in dpi)
+    return pack_varint(x_code) + (b"" if x_code == y_code else pack_varint(y_code))
+
+
+def unpack_resolution(data: bytes) -> tuple[float, float]:
+    """The inverse of pack_resolution, to 1 / DPI_STEPS of a pixel per inch.
+
+    Raises:
+        ValueError: anything else, or a resolution of 0 or above the limit.
+    """
+    codes: list[int] = []
+    end = 0
+    try:
+        while end < len(data) and len(codes) < 2:
+            code, end = read_varint(data, end, max_bytes=_CODE_MAX_BYTES)
+            codes.append(code)
+    except FormatError as error:
+        raise ValueError("its numbers are malformed") from error
+    is_short = len(codes) == 1 or (len(codes) == 2 and codes[0] != codes[1])
+    if end != len(data) or not is_short or not all(0 < c <= MAX_DPI_CODE for c in codes):
+        raise ValueError("it is no resolution")
+    return codes[0] / DPI_STEPS, codes[-1] / DPI_STEPS
