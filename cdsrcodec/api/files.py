@@ -15,6 +15,7 @@ from cdsrcodec.api.streams import (
     encode_picture,
     goal_of,
     info,
+    reduced,
     upscale_picture,
 )
 from cdsrcodec.container import Limits, read_stream
@@ -33,6 +34,7 @@ def encode_file(
     effort: int = 0,
     device: str = "auto",
     strip: Collection[str] = (),
+    downscale: Sr = 1,
     overwrite: bool = False,
     measure_psnr: bool = False,
     max_pixels: int = Limits.max_pixels,
@@ -53,6 +55,7 @@ def encode_file(
         effort: as encode.
         device: as encode.
         strip: as encode.
+        downscale: as encode.
         overwrite: replace an existing target.
         measure_psnr: decode the stream and report the PSNR of the 8-bit picture.
         max_pixels: a lower limit than the format's readers have.
@@ -74,7 +77,7 @@ def encode_file(
     goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db, effort)
     check_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
-    picture = read_picture(source, max_pixels=max_pixels)
+    picture = reduced(read_picture(source, max_pixels=max_pixels), downscale)
     with _about(source):
         data = encode_picture(picture, goal, codec, torch_device, strip)
         decode_symbols(data)

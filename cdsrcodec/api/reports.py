@@ -19,7 +19,8 @@ class StreamInfo:
     """What a stream says about itself.
 
     `bpp` is of the whole stream, per native pixel. `source` is colour model and bits per
-    sample of the picture that was encoded, such as "L;16"; None for 8-bit RGB.
+    sample of the picture that was encoded, such as "L;16"; None for 8-bit RGB. The full size
+    is that of a picture that was reduced before coding, which `sr=4` gives back.
     """
 
     version: int
@@ -34,6 +35,8 @@ class StreamInfo:
     payload_bytes: int
     bpp: float
     source: str | None
+    full_width_px: int | None
+    full_height_px: int | None
     chunks: tuple[ChunkInfo, ...]
 
 

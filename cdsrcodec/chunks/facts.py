@@ -1,4 +1,4 @@
-"""Small chunks: what the source was, and how many pixels an inch has.
+"""Small chunks: what the source was, its size before reduction, and pixels per inch.
 
 Standard library only, so that listing a file needs no more.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from cdsrcodec.container import Stream, kinds
+from cdsrcodec.container import Header, Stream, kinds
 from cdsrcodec.container.varint import pack_varint, read_varint
 from cdsrcodec.errors import FormatError
 
@@ -17,6 +17,8 @@ from cdsrcodec.errors import FormatError
 DPI_STEPS = 10_000
 MAX_DPI_CODE = 100_000 * DPI_STEPS
 _CODE_MAX_BYTES = 5
+REDUCTION = 4  # of a picture that is to be decoded at 4x
+_SIDE_MAX_BYTES = 4
 _ORIGIN = re.compile(rb"(L|RGB|P|CMYK|YCbCr|LAB|HSV);(1|8|16|32)")
 
 
@@ -62,6 +64,40 @@ def origin_of(stream: Stream) -> Origin | None:
         if chunk.kind == kinds.ORIGIN:
             try:
                 return unpack_origin(chunk.data)
+            except ValueError:
+                return None
+    return None
+
+
+def pack_full_size(size_px: tuple[int, int]) -> bytes:
+    """The data of a `full` chunk: a varint for the width, one for the height."""
+    return b"".join(pack_varint(side_px) for side_px in size_px)
+
+
+def unpack_full_size(data: bytes, header: Header) -> tuple[int, int]:
+    """The inverse of pack_full_size.
+
+    Raises:
+        ValueError: anything else, or not the size of a picture that the native one of
+            this header is a quarter of.
+    """
+    try:
+        width_px, start = read_varint(data, 0, max_bytes=_SIDE_MAX_BYTES)
+        height_px, end = read_varint(data, start, max_bytes=_SIDE_MAX_BYTES)
+    except FormatError as error:
+        raise ValueError("its numbers are malformed") from error
+    quarters = (-(-width_px // REDUCTION), -(-height_px // REDUCTION))
+    if end != len(data) or quarters != (header.width_px, header.height_px):
+        raise ValueError("it is no size that the picture could have been reduced from")
+    return width_px, height_px
+
+
+def full_size_of(stream: Stream) -> tuple[int, int] | None:
+    """What the first `full` chunk tells; None without one, or where it is malformed."""
+    for chunk in stream.chunks:
+        if chunk.kind == kinds.FULL_SIZE:
+            try:
+                return unpack_full_size(chunk.data, stream.header)
             except ValueError:
                 return None
     return None

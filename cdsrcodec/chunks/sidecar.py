@@ -13,13 +13,15 @@ from cdsrcodec.chunks.blocks import pack_block, unpack_block
 from cdsrcodec.chunks.facts import (
     PLAIN_ORIGIN,
     Origin,
+    pack_full_size,
     pack_origin,
     pack_resolution,
+    unpack_full_size,
     unpack_origin,
     unpack_resolution,
 )
 from cdsrcodec.chunks.plane import pack_plane, unpack_plane
-from cdsrcodec.container import Chunk, Limits, Stream, kinds
+from cdsrcodec.container import Chunk, Header, Limits, Stream, kinds
 from cdsrcodec.errors import FormatError, LimitError
 from cdsrcodec.imageio.exif import clean_exif
 from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata
@@ -33,11 +35,13 @@ class Sidecar:
     Attributes:
         origin: what was encoded.
         metadata: to be given back with the picture.
+        full_size_px: width and height before the picture was reduced by 4, or None.
         warnings: a line for each chunk that was skipped because it is malformed.
     """
 
     origin: Origin
     metadata: Metadata
+    full_size_px: tuple[int, int] | None
     warnings: tuple[str, ...]
 
 
@@ -57,6 +61,7 @@ def chunks_of(picture: Picture, strip: Collection[str] = ()) -> tuple[Chunk, ...
     packed = {
         kinds.ALPHA: None if picture.alpha is None else pack_plane(picture.alpha),
         kinds.ORIGIN: None if origin == PLAIN_ORIGIN else pack_origin(origin),
+        kinds.FULL_SIZE: picture.full_size_px and pack_full_size(picture.full_size_px),
         kinds.RESOLUTION: metadata.dpi and pack_resolution(metadata.dpi),
         kinds.ICC_PROFILE: metadata.icc_profile and pack_block(metadata.icc_profile),
         kinds.EXIF: metadata.exif and pack_block(metadata.exif),
@@ -108,7 +113,7 @@ def sidecar_of(stream: Stream) -> Sidecar:
         try:
             if chunk.kind in found:
                 raise ValueError("there is one before it")
-            found[chunk.kind] = unpack(chunk.data)
+            found[chunk.kind] = unpack(chunk.data, stream.header)
         except ValueError as error:
             skipped.append(f"chunk {chunk.kind.decode('ascii')} is skipped: {error}")
     metadata = Metadata(
@@ -117,27 +122,30 @@ def sidecar_of(stream: Stream) -> Sidecar:
         icc_profile=found.get(kinds.ICC_PROFILE),
         dpi=found.get(kinds.RESOLUTION),
     )
-    return Sidecar(found.get(kinds.ORIGIN, PLAIN_ORIGIN), metadata, tuple(skipped))
+    return Sidecar(
+        found.get(kinds.ORIGIN, PLAIN_ORIGIN), metadata, found.get(kinds.FULL_SIZE), tuple(skipped)
+    )
 
 
-def _unpack_metadata(data: bytes) -> bytes:
+def _unpack_metadata(data: bytes, _header: Header) -> bytes:
     return unpack_block(data, max_bytes=MAX_BLOCK_BYTES)
 
 
-def _unpack_exif(data: bytes) -> bytes | None:
+def _unpack_exif(data: bytes, header: Header) -> bytes | None:
     # Other writers may have kept what the format forbids: an orientation, above all.
-    return clean_exif(_unpack_metadata(data)) or None
+    return clean_exif(_unpack_metadata(data, header)) or None
 
 
-def _unpack_xmp(data: bytes) -> bytes:
-    packet = _unpack_metadata(data)
+def _unpack_xmp(data: bytes, header: Header) -> bytes:
+    packet = _unpack_metadata(data, header)
     packet.decode()  # UnicodeDecodeError is a ValueError
     return packet
 
 
-_UNPACKERS: dict[bytes, Callable[[bytes], Any]] = {
-    kinds.ORIGIN: unpack_origin,
-    kinds.RESOLUTION: unpack_resolution,
+_UNPACKERS: dict[bytes, Callable[[bytes, Header], Any]] = {
+    kinds.ORIGIN: lambda data, _: unpack_origin(data),
+    kinds.FULL_SIZE: unpack_full_size,
+    kinds.RESOLUTION: lambda data, _: unpack_resolution(data),
     kinds.ICC_PROFILE: _unpack_metadata,
     kinds.EXIF: _unpack_exif,
     kinds.XMP: _unpack_xmp,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     help="The smallest file whose picture has at least this PSNR (RGB).",
 )  # fmt: skip
 @click.option("--psnr", "measure_psnr", is_flag=True, help="Decode OUT and measure its PSNR (RGB).")
+@click.option(
+    "--downscale", type=click.Choice([1, 4]), default=1, show_default=True,
+    help="4: code a quarter of each side; decode --sr 4 gives the size of IN back.",
+)  # fmt: skip
 @options.strip_option
 @options.device_option
 @options.max_pixels_option
@@ -46,6 +50,7 @@ def encode(
     target_bpp: float | None,
     target_psnr_db: float | None,
     measure_psnr: bool,
+    downscale: Literal[1, 4],
     strip: frozenset[str],
     device: str,
     max_pixels: int,
@@ -68,6 +73,7 @@ def encode(
             target_bpp=target_bpp,
             target_psnr_db=target_psnr_db,
             device=device,
+            downscale=downscale,
             strip=strip,
             overwrite=settings.overwrite,
             measure_psnr=measure_psnr,

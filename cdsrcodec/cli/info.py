@@ -35,12 +35,15 @@ def _rows(stream: StreamInfo) -> list[tuple[str, str]]:
         ("chunk", f"{c.kind}, {c.data_bytes} bytes{', critical' if c.critical else ''}")
         for c in stream.chunks
     ]
+    full = f"{stream.full_width_px}x{stream.full_height_px} px"
+    full_size = [] if stream.full_width_px is None else [("full size", f"{full}, of --sr 4")]
     source = [] if stream.source is None else [("source", _in_words(stream.source))]
     return [
         ("format", f"version {stream.version}"),
         ("codec", f"{stream.codec} (model {stream.model_id}, entropy tag {stream.entropy_tag})"),
         ("quality", f"{stream.quality:g}"),
         ("size", f"{stream.width_px}x{stream.height_px} px"),
+        *full_size,
         *source,
         ("file", f"{stream.stream_bytes} bytes, {stream.bpp:.3f} bpp"),
         ("header", f"{stream.header_bytes} bytes"),

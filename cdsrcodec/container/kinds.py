@@ -8,6 +8,7 @@ EXIF = b"exif"
 XMP = b"xmpm"
 ORIGIN = b"orig"
 RESOLUTION = b"phys"
+FULL_SIZE = b"full"
 
 # The critical ones among them: a file with any other such kind is refused.
 UNDERSTOOD = frozenset({ALPHA})

@@ -20,6 +20,7 @@ def assemble(
     *,
     is_grey: bool,
     scale: int,
+    size_px: tuple[int, int] | None = None,
 ) -> Image.Image:
     """The picture as its source was: grey or not, in its colour space, with its alpha.
 
@@ -31,6 +32,7 @@ def assemble(
         metadata: of the native picture; becomes the `info` of the image.
         is_grey: L or LA instead of RGB or RGBA.
         scale: 1 or 4, of pixels over alpha and metadata.
+        size_px: width and height that are cut out at the upper left; None for all.
     """
     image = Image.fromarray(pixels)
     if is_grey:
@@ -42,6 +44,8 @@ def assemble(
             metadata = replace(metadata, icc_profile=None)
     if alpha is not None:
         image.putalpha(enlarge_alpha(alpha, scale))
+    if size_px is not None:
+        image = image.crop((0, 0, *size_px))
     image.info.clear()  # converting may have left a profile
-    image.info.update(metadata.enlarged(*image.size, scale).info())
+    image.info.update(metadata.resized(*image.size, scale).info())
     return image

@@ -9,6 +9,7 @@ Source: Exif 2.32 (CIPA DC-008), section 4.6; TIFF 6.0, section 2.
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from typing import NamedTuple
 
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
@@ -62,7 +63,7 @@ def clean_exif(block: bytes) -> bytes:
     return bytes(_drop_thumbnail(changed, order, first.next_at))
 
 
-def fit_exif(block: bytes, width_px: int, height_px: int, *, scale: int) -> bytes:
+def fit_exif(block: bytes, width_px: int, height_px: int, *, scale: int | Fraction) -> bytes:
     """The block with these sides, and resolutions `scale` times as high, where it tells any.
 
     Args:
@@ -151,11 +152,14 @@ def _put_integer(block: bytearray, order: str, field: _Field | None, value: int)
         struct.pack_into(order + _INTEGERS[field.type_id], block, field.offset, value)
 
 
-def _scale_rational(block: bytearray, order: str, field: _Field | None, scale: int) -> None:
+def _scale_rational(
+    block: bytearray, order: str, field: _Field | None, scale: int | Fraction
+) -> None:
     if field is not None and field.length == 1 and field.type_id == _RATIONAL:
-        numerator = _unpack(order, "I", block, field.offset) * scale
-        if numerator <= _MAXIMA[_LONG]:
-            struct.pack_into(order + "I", block, field.offset, numerator)
+        numerator = _unpack(order, "I", block, field.offset) * scale.numerator
+        denominator = _unpack(order, "I", block, field.offset + 4) * scale.denominator
+        if max(numerator, denominator) <= _MAXIMA[_LONG]:
+            struct.pack_into(order + "II", block, field.offset, numerator, denominator)
 
 
 def _drop_thumbnail(block: bytearray, order: str, next_at: int) -> bytearray:

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from PIL import Image
@@ -53,10 +54,10 @@ class Metadata:
         fields = {"exif": "exif", "xmp": "xmp", "icc": "icc_profile"}
         return replace(self, **dict.fromkeys((fields[kind] for kind in kinds), None))
 
-    def enlarged(self, width_px: int, height_px: int, scale: int) -> Metadata:
+    def resized(self, width_px: int, height_px: int, scale: int | Fraction) -> Metadata:
         """The metadata of a picture of these sides that was made `scale` times as large.
 
-        Resolutions rise with it, so that it is printed at the same size.
+        Resolutions change with it, so that it is printed at the same size.
         """
         exif = self.exif
         if exif is not None:
@@ -64,7 +65,7 @@ class Metadata:
                 exif = fit_exif(exif, width_px, height_px, scale=scale)
             except ValueError:
                 exif = None
-        dpi = self.dpi and (self.dpi[0] * scale, self.dpi[1] * scale)
+        dpi = self.dpi and (float(self.dpi[0] * scale), float(self.dpi[1] * scale))
         return replace(self, exif=exif, dpi=dpi)
 
     def info(self) -> dict[str, Any]:

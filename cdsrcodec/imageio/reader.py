@@ -50,6 +50,7 @@ class Picture:
         model: colour model of the source: L, RGB, P, CMYK, YCbCr, LAB or HSV.
         bits: per sample of the source: 1, 8, 16 or 32.
         metadata: Exif, XMP, resolution, and the ICC profile where it is to be restored.
+        full_size_px: width and height before `reduce_picture`; None if it was not reduced.
         warnings: a line for each part of the metadata that was dropped as broken.
     """
 
@@ -58,6 +59,7 @@ class Picture:
     model: str = _PLAIN[0]
     bits: int = _PLAIN[1]
     metadata: Metadata = field(default_factory=Metadata)
+    full_size_px: tuple[int, int] | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -130,7 +132,12 @@ def to_picture(image: Image.Image) -> Picture:
     if alpha is not None:
         pixels = bleed(pixels, alpha)
     return Picture(
-        pixels, alpha, model, bits, replace(metadata, icc_profile=profile), tuple(dropped)
+        pixels,
+        alpha,
+        model,
+        bits,
+        replace(metadata, icc_profile=profile),
+        warnings=tuple(dropped),
     )
 
 

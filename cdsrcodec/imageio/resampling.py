@@ -10,7 +10,12 @@ FILTERS = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANC
 
 
 def downscale(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Antialiased bicubic reduction of uint8 (H, W, 3) by a whole factor that divides H and W."""
+    """Antialiased bicubic reduction by a whole factor that divides H and W.
+
+    Args:
+        pixels: uint8 (H, W, 3) or (H, W).
+        factor: 1 gives the pixels themselves.
+    """
     if factor == 1:
         return pixels
     height, width = pixels.shape[:2]

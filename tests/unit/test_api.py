@@ -257,6 +257,8 @@ class TestInfo:
             payload_bytes=len(data) - 21,
             bpp=8 * len(data) / (48 * 36),
             source=None,
+            full_width_px=None,
+            full_height_px=None,
             chunks=(),
         )
 

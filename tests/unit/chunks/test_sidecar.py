@@ -41,7 +41,7 @@ def test_a_plain_picture_has_no_chunks() -> None:
     assert chunks_of(PLAIN) == ()
     assert alpha_of(stream_with()) is None
     assert not has_alpha(stream_with())
-    assert sidecar_of(stream_with()) == sidecar.Sidecar(PLAIN_ORIGIN, Metadata(), ())
+    assert sidecar_of(stream_with()) == sidecar.Sidecar(PLAIN_ORIGIN, Metadata(), None, ())
 
 
 def test_everything_comes_back() -> None:
@@ -54,7 +54,7 @@ def test_everything_comes_back() -> None:
     alpha = alpha_of(stream)
     assert alpha is not None
     np.testing.assert_array_equal(alpha, ALPHA)
-    assert sidecar_of(stream) == sidecar.Sidecar(Origin("L", 16), METADATA, ())
+    assert sidecar_of(stream) == sidecar.Sidecar(Origin("L", 16), METADATA, None, ())
 
 
 def test_stripping_leaves_alpha_and_origin() -> None:
