@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cdsrcodec.chunks.facts import origin_of
-from cdsrcodec.container import FORMAT_VERSION, Limits, Stream, read_stream
+from cdsrcodec.container import FORMAT_VERSION, Limits, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError
 from cdsrcodec.models.registry import codec_of_stream
 
@@ -161,7 +161,10 @@ def decode(
         DesyncError: it decodes to other symbols than were encoded.
         DeviceError: no such device.
     """
-    return _decode(data, read_stream(data), sr, upscaler, device, in_source_space=True)
+    from cdsrcodec.codec import decode_picture, resolve_device
+
+    image, _ = decode_picture(data, sr=sr, upscaler=upscaler, device=resolve_device(device))
+    return image
 
 
 def info(data: bytes) -> StreamInfo:
@@ -290,7 +293,7 @@ def decode_file(
         FileAccessError, OutputExistsError: about source or target.
         CdsrError, ValueError: as decode.
     """
-    from cdsrcodec.chunks.sidecar import has_alpha, sidecar_of
+    from cdsrcodec.chunks.sidecar import has_alpha
     from cdsrcodec.imageio.tagging import holds_profile
     from cdsrcodec.imageio.writer import (
         check_alpha,
@@ -308,13 +311,18 @@ def decode_file(
     check_size(target, stream.header.width_px * sr, stream.header.height_px * sr)
     if has_alpha(stream):
         check_alpha(target)
-    from cdsrcodec.codec import resolve_device
+    from cdsrcodec.codec import decode_picture, resolve_device
 
     torch_device = resolve_device(device)
-    in_source_space = holds_profile(output_format(target))
     with _about(source):
-        image = _decode(data, stream, sr, upscaler, device, in_source_space=in_source_space)
-    warnings = sidecar_of(stream).warnings + write_image(image, target)
+        image, warnings = decode_picture(
+            data,
+            sr=sr,
+            upscaler=upscaler,
+            device=torch_device,
+            in_source_space=holds_profile(output_format(target)),
+        )
+    warnings += write_image(image, target)
     return DecodeReport(
         image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings
     )
@@ -346,25 +354,6 @@ def verify_file(path: Path) -> StreamInfo:
         alpha_of(read_stream(data))
         decode_symbols(data)
         return info(data)
-
-
-def _decode(
-    data: bytes, stream: Stream, sr: Sr, upscaler: str, device: str, *, in_source_space: bool
-) -> Image.Image:
-    """`decode` of a stream that was read; in sRGB and without a profile where told so."""
-    from cdsrcodec.chunks.sidecar import alpha_of, sidecar_of
-    from cdsrcodec.codec import decode_pixels, resolve_device
-    from cdsrcodec.imageio.assembly import assemble
-
-    alpha, sidecar = alpha_of(stream), sidecar_of(stream)
-    pixels = decode_pixels(data, sr=sr, upscaler=upscaler, device=resolve_device(device))
-    return assemble(
-        pixels,
-        alpha,
-        sidecar.metadata if in_source_space else sidecar.metadata.without({"icc"}),
-        is_grey=sidecar.origin.is_grey,
-        scale=sr,
-    )
 
 
 def _to_picture(image: Image.Image | NDArray[np.uint8]) -> Picture:

@@ -10,5 +10,6 @@ are read runs in integers on the CPU (models.integer_prior), whatever the device
 from cdsrcodec.codec.decoding import decode_pixels, decode_symbols
 from cdsrcodec.codec.encoding import encode_pixels
 from cdsrcodec.codec.loading import resolve_device
+from cdsrcodec.codec.pictures import decode_picture
 
-__all__ = ["decode_pixels", "decode_symbols", "encode_pixels", "resolve_device"]
+__all__ = ["decode_picture", "decode_pixels", "decode_symbols", "encode_pixels", "resolve_device"]

@@ -270,7 +270,7 @@ def test_alpha_for_a_format_without_it_is_refused_before_decoding(
     transparent.putalpha(soft_alpha)
     stream, target = tmp_path / "x.cdsr", tmp_path / f"x{suffix}"
     stream.write_bytes(cdsrcodec.encode(transparent, device="cpu"))
-    monkeypatch.setattr("cdsrcodec.codec.decode_pixels", None)
+    monkeypatch.setattr("cdsrcodec.codec.decode_picture", None)
     with pytest.raises(InputImageError, match=r"which \w+ files cannot hold\. hint: write a \.png"):
         cdsrcodec.decode_file(stream, target)
     assert list(tmp_path.iterdir()) == [stream]
