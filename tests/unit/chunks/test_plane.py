@@ -141,4 +141,4 @@ def test_a_changed_byte_is_an_error_or_a_plane_of_the_same_size(
     except FormatError:
         return
     # The checksum of zlib misses some; that of the file, which this test leaves out, does not.
-    assert (plane.dtype, plane.shape) == (np.uint8, (23, 37))
+    assert plane.shape == (23, 37)
