@@ -22,8 +22,10 @@ PACKAGE = "cdsrcodec"
 FLOORS = {
     "__main__": 7,
     "cli": 6,
+    "thumbnailer": 6,
     PACKAGE: 5,
     "evaluation": 5,
+    "pillow": 5,
     "api": 4,
     "training": 4,
     "codec": 3,
@@ -41,8 +43,10 @@ FLOORS = {
 THIRD_PARTY: dict[str, set[str]] = {
     "__main__": set(),
     "cli": {"click", "rich", "torch"},
+    "thumbnailer": {"PIL"},
     PACKAGE: set(),
     "evaluation": {"PIL", "bjontegaard", "compressai", "numpy", "pytorch_msssim", "torch"},
+    "pillow": {"PIL"},
     "api": {"PIL", "numpy", "torch"},
     "training": {"PIL", "compressai", "numpy", "safetensors", "torch"},
     "codec": {"PIL", "numpy", "safetensors", "torch"},
@@ -57,7 +61,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 
 # Importing these must stay cheap: `--help` and `info` do.
-LIGHT_UNITS = {PACKAGE, "__main__", "api", "cli"}
+LIGHT_UNITS = {PACKAGE, "__main__", "api", "cli", "pillow", "thumbnailer"}
 HEAVY = {"compressai", "constriction", "numpy", "safetensors", "scipy", "torch"}
 FORBIDDEN_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 

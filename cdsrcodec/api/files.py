@@ -11,7 +11,7 @@ from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
 from cdsrcodec.api.streams import (
     UPSCALE,
     Sr,
-    decode_stream,
+    check_weights,
     encode_picture,
     goal_of,
     info,
@@ -131,7 +131,7 @@ def decode_file(
         FileAccessError, OutputExistsError: about source or target.
         CdsrError, ValueError: as decode.
     """
-    from cdsrcodec.chunks.sidecar import has_alpha, sidecar_of
+    from cdsrcodec.chunks.sidecar import has_alpha
     from cdsrcodec.imageio.tagging import holds_profile
     from cdsrcodec.imageio.writer import (
         check_alpha,
@@ -149,22 +149,20 @@ def decode_file(
     check_size(target, stream.header.width_px * sr, stream.header.height_px * sr)
     if has_alpha(stream):
         check_alpha(target)
-    from cdsrcodec.codec import resolve_device
+    check_weights(upscaler_weights, upscaler if sr != 1 else None)
+    from cdsrcodec.codec import decode_picture, resolve_device
 
     torch_device = resolve_device(device)
-    in_source_space = holds_profile(output_format(target))
     with _about(source):
-        image = decode_stream(
+        image, warnings = decode_picture(
             data,
-            stream,
-            sr,
-            upscaler,
-            upscaler_weights,
-            device,
-            in_source_space=in_source_space,
+            sr=sr,
+            upscaler=upscaler,
+            device=torch_device,
+            upscaler_weights=upscaler_weights,
+            in_source_space=holds_profile(output_format(target)),
         )
-    like = source if keep_attributes else None
-    warnings = sidecar_of(stream).warnings + write_image(image, target, like=like)
+    warnings += write_image(image, target, like=source if keep_attributes else None)
     return DecodeReport(
         image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings
     )

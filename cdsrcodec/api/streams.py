@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cdsrcodec.api.reports import ChunkInfo, StreamInfo
 from cdsrcodec.chunks.facts import full_size_of, origin_of
-from cdsrcodec.container import FORMAT_VERSION, Stream, read_stream
+from cdsrcodec.container import FORMAT_VERSION, read_stream
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.models.registry import codec_of_stream
 
@@ -153,43 +153,17 @@ def decode(
         DesyncError: it decodes to other symbols than were encoded.
         DeviceError: no such device.
     """
-    return decode_stream(
-        data, read_stream(data), sr, upscaler, upscaler_weights, device, in_source_space=True
-    )
+    from cdsrcodec.codec import decode_picture, resolve_device
 
-
-def decode_stream(
-    data: bytes,
-    stream: Stream,
-    sr: Sr,
-    upscaler: str,
-    upscaler_weights: Path | None,
-    device: str,
-    *,
-    in_source_space: bool,
-) -> Image.Image:
-    """`decode` of a stream that was read; in sRGB and without a profile where told so."""
-    from cdsrcodec.chunks.sidecar import alpha_of, sidecar_of
-    from cdsrcodec.codec import decode_pixels, resolve_device
-    from cdsrcodec.imageio.assembly import assemble
-
-    _check_weights(upscaler_weights, upscaler if sr != 1 else None)
-    alpha, sidecar = alpha_of(stream), sidecar_of(stream)
-    pixels = decode_pixels(
+    check_weights(upscaler_weights, upscaler if sr != 1 else None)
+    image, _ = decode_picture(
         data,
         sr=sr,
         upscaler=upscaler,
         device=resolve_device(device),
         upscaler_weights=upscaler_weights,
     )
-    return assemble(
-        pixels,
-        alpha,
-        sidecar.metadata if in_source_space else sidecar.metadata.without({"icc"}),
-        is_grey=sidecar.origin.is_grey,
-        scale=sr,
-        size_px=sidecar.full_size_px if sr == UPSCALE else None,
-    )
+    return image
 
 
 def upscale(
@@ -234,7 +208,7 @@ def upscale_picture(
     from cdsrcodec.codec import enlarge_pixels, resolve_device
     from cdsrcodec.imageio.assembly import assemble
 
-    _check_weights(upscaler_weights, upscaler)
+    check_weights(upscaler_weights, upscaler)
     enlarged = enlarge_pixels(
         picture.pixels,
         upscaler=upscaler,
@@ -281,7 +255,12 @@ def info(data: bytes) -> StreamInfo:
     )
 
 
-def _check_weights(weights: Path | None, upscaler: str | None) -> None:
+def check_weights(weights: Path | None, upscaler: str | None) -> None:
+    """Refuse weights for anything but esrgan.
+
+    Raises:
+        ValueError: there are some.
+    """
     if weights is not None and upscaler != "esrgan":
         raise ValueError("weights belong to the upscaler esrgan alone")
 

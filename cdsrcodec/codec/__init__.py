@@ -11,10 +11,12 @@ from cdsrcodec.codec.decoding import decode_pixels, decode_symbols
 from cdsrcodec.codec.encoding import encode_pixels
 from cdsrcodec.codec.enlarging import enlarge_pixels
 from cdsrcodec.codec.loading import resolve_device
+from cdsrcodec.codec.pictures import decode_picture
 from cdsrcodec.codec.targets import Target
 
 __all__ = [
     "Target",
+    "decode_picture",
     "decode_pixels",
     "decode_symbols",
     "encode_pixels",

@@ -151,11 +151,11 @@ def test_colours_that_no_one_sees_cost_nothing(image: Image.Image, mask: Image.I
         ("I;16", ".png", "L", "L;16"),
         ("F", ".tif", "L", "L;32"),
         ("P", ".gif", "RGB", "P;8"),
-        ("PA", ".tif", "RGBA", "P;8"),
+        ("PA", None, "RGBA", "P;8"),
         ("RGB", ".bmp", "RGB", None),
         ("RGBA", ".png", "RGBA", None),
         ("CMYK", ".tif", "RGB", "CMYK;8"),
-        ("YCbCr", ".tif", "RGB", "YCbCr;8"),
+        ("YCbCr", None, "RGB", "YCbCr;8"),
         ("LAB", ".tif", "RGB", "LAB;8"),
     ],
 )
@@ -164,14 +164,14 @@ def test_every_mode_comes_back_in_the_nearest_8_bit_one(
     soft_alpha: Image.Image,
     tmp_path: Path,
     mode: str,
-    suffix: str,
+    suffix: str | None,
     decoded_mode: str,
     source: str | None,
 ) -> None:
     picture = in_mode(image, mode)
     if "A" in mode.removeprefix("LAB"):
         picture.putalpha(soft_alpha)
-    if mode == "PA":  # no format that Pillow writes holds it
+    if suffix is None:  # no format holds it, or not with every version of Pillow
         data = cdsrcodec.encode(picture, quality=6, device="cpu")
         result = cdsrcodec.decode(data, device="cpu")
     else:
@@ -270,7 +270,7 @@ def test_alpha_for_a_format_without_it_is_refused_before_decoding(
     transparent.putalpha(soft_alpha)
     stream, target = tmp_path / "x.cdsr", tmp_path / f"x{suffix}"
     stream.write_bytes(cdsrcodec.encode(transparent, device="cpu"))
-    monkeypatch.setattr("cdsrcodec.codec.decode_pixels", None)
+    monkeypatch.setattr("cdsrcodec.codec.decode_picture", None)
     with pytest.raises(InputImageError, match=r"which \w+ files cannot hold\. hint: write a \.png"):
         cdsrcodec.decode_file(stream, target)
     assert list(tmp_path.iterdir()) == [stream]

@@ -6,7 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
 
 from cdsrcodec.chunks import sidecar
 from cdsrcodec.chunks.blocks import pack_block
@@ -14,6 +16,7 @@ from cdsrcodec.chunks.facts import PLAIN_ORIGIN, Origin
 from cdsrcodec.chunks.sidecar import alpha_of, chunks_of, has_alpha, sidecar_of
 from cdsrcodec.container import Chunk, Header, Limits, Stream, read_stream, write_stream
 from cdsrcodec.errors import FormatError, LimitError
+from cdsrcodec.imageio.assembly import assemble
 from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata
 from cdsrcodec.imageio.reader import Picture
 
@@ -115,3 +118,31 @@ def test_chunks_of_other_programs_are_passed_over() -> None:
 def test_an_orientation_in_a_file_is_not_given_out() -> None:
     found = sidecar_of(stream_with(Chunk(b"exif", pack_block(exif_block(6)))))
     assert found.metadata.exif == exif_block(1)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    kind=st.sampled_from([b"orig", b"phys", b"iccp", b"exif", b"xmpm"]),
+    method=st.sampled_from([b"", b"\0", b"\1", b"\0II*\0\x08\0\0\0", b"\0MM\0*\0\0\0\x08"]),
+    body=st.binary(max_size=80),
+)
+def test_no_optional_chunk_stops_the_picture(kind: bytes, method: bytes, body: bytes) -> None:
+    found = sidecar_of(stream_with(Chunk(kind, method + body)))
+    image = assemble(PLAIN.pixels, None, found.metadata, is_grey=found.origin.is_grey, scale=1)
+    assert image.size == (6, 4)
+    assert image.mode == ("L" if found.origin.is_grey else "RGB")
+
+
+def test_a_damaged_profile_gives_a_picture_all_the_same() -> None:
+    rng = np.random.default_rng(7)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    outcomes = set()
+    for _ in range(300):
+        damaged = bytearray(profile)
+        for at in rng.integers(0, len(damaged), rng.integers(1, 30)):
+            damaged[at] = rng.integers(256)
+        metadata = Metadata(icc_profile=bytes(damaged[: rng.integers(100, 4 * len(damaged))]))
+        image = assemble(PLAIN.pixels, None, metadata, is_grey=False, scale=1)
+        assert (image.mode, image.size) == ("RGB", (6, 4))
+        outcomes.add("icc_profile" in image.info)
+    assert outcomes == {False, True}

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from cdsrcodec.cli import options
 from cdsrcodec.imageio.exif import clean_exif, fit_exif, point_to
-from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata, read_metadata
+from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, STRIPPABLE, Metadata, read_metadata
 from cdsrcodec.imageio.reader import to_picture
 from cdsrcodec.imageio.writer import write_image
 
@@ -145,6 +146,10 @@ def test_any_other_damage_is_a_value_error_or_a_block_of_the_same_size_at_most()
         except ValueError:
             outcomes["error"] += 1
     assert min(outcomes.values()) > 200
+
+
+def test_the_command_line_knows_what_can_be_stripped() -> None:
+    assert options.STRIPPABLE == STRIPPABLE
 
 
 def test_a_pointer_that_is_not_there_cannot_be_set() -> None:
