@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from cdsrcodec.codec import Target
+    from cdsrcodec.codec import OnStep, Target
 
 DEFAULT_QUALITY = 4.0
 Sr = Literal[1, 4]
@@ -89,6 +89,7 @@ def encode(
     codec: str = "cdsr1",
     effort: int = 0,
     device: str = "auto",
+    on_step: OnStep | None = None,
 ) -> bytes:
     """Code a picture.
 
@@ -101,8 +102,10 @@ def encode(
         target_bpp: the same, in bits per native pixel.
         target_psnr_db: the smallest stream whose decoded 8-bit RGB picture is so good.
         codec: a codec of the registry.
-        effort: 0; searching encoders are not part of this version.
+        effort: 0 to 9: more makes a better file and takes longer (docs/cli.md), for every
+            quality that a target makes it try.
         device: "auto", "cpu" or "cuda", for the transforms.
+        on_step: told the steps of a refinement, done and in all, where effort is not 0.
 
     Returns:
         A .cdsr stream (docs/format.md).
@@ -116,11 +119,14 @@ def encode(
     """
     from cdsrcodec.codec import encode_pixels, resolve_device
 
-    if effort != 0:
-        raise ValueError(f"effort must be 0 in this version, not {effort}")
     goal = _goal(quality, target_size_bytes, target_bpp, target_psnr_db)
     return encode_pixels(
-        _to_pixels(image), quality=goal, codec=codec, device=resolve_device(device)
+        _to_pixels(image),
+        quality=goal,
+        codec=codec,
+        device=resolve_device(device),
+        effort=effort,
+        on_step=on_step,
     )
 
 
@@ -190,6 +196,7 @@ def encode_file(
     device: str = "auto",
     overwrite: bool = False,
     measure_psnr: bool = False,
+    on_step: OnStep | None = None,
 ) -> EncodeReport:
     """Code the picture file `source` into the stream file `target`.
 
@@ -208,6 +215,7 @@ def encode_file(
         device: as encode.
         overwrite: replace an existing target.
         measure_psnr: decode the stream and report the PSNR of the 8-bit picture.
+        on_step: as encode.
 
     Raises:
         FileAccessError, OutputExistsError: about source or target.
@@ -222,14 +230,19 @@ def encode_file(
     from cdsrcodec.imageio.writer import check_output, write_bytes
 
     begin_s = time.perf_counter()
-    if effort != 0:
-        raise ValueError(f"effort must be 0 in this version, not {effort}")
     goal = _goal(quality, target_size_bytes, target_bpp, target_psnr_db)
     check_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
     pixels = read_rgb(source, max_pixels=Limits().max_pixels)
     with _about(source):
-        data = encode_pixels(pixels, quality=goal, codec=codec, device=torch_device)
+        data = encode_pixels(
+            pixels,
+            quality=goal,
+            codec=codec,
+            device=torch_device,
+            effort=effort,
+            on_step=on_step,
+        )
         decode_symbols(data)
     psnr_rgb_db = None
     if measure_psnr:

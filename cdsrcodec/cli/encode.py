@@ -8,6 +8,7 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import options
+from cdsrcodec.cli.effort import effort_display, effort_option
 
 
 @click.command()
@@ -26,6 +27,7 @@ from cdsrcodec.cli import options
     "--target-psnr", "target_psnr_db", type=options.parse_positive, metavar="DB",
     help="The smallest file whose picture has at least this PSNR (RGB).",
 )  # fmt: skip
+@effort_option
 @click.option("--psnr", "measure_psnr", is_flag=True, help="Decode OUT and measure its PSNR (RGB).")
 @options.device_option
 @options.overwrite_option
@@ -38,6 +40,7 @@ def encode(
     target_size_bytes: int | None,
     target_bpp: float | None,
     target_psnr_db: float | None,
+    effort: int,
     measure_psnr: bool,
     device: str,
     overwrite: bool,
@@ -50,17 +53,20 @@ def encode(
     goals = (quality, target_size_bytes, target_bpp, target_psnr_db)
     if sum(goal is not None for goal in goals) > 1:
         raise click.UsageError("give one of -q, --target-size, --target-bpp and --target-psnr")
-    report = cdsrcodec.encode_file(
-        source,
-        target,
-        quality=quality,
-        target_size_bytes=target_size_bytes,
-        target_bpp=target_bpp,
-        target_psnr_db=target_psnr_db,
-        device=device,
-        overwrite=overwrite,
-        measure_psnr=measure_psnr,
-    )
+    with effort_display(effort) as on_step:
+        report = cdsrcodec.encode_file(
+            source,
+            target,
+            quality=quality,
+            target_size_bytes=target_size_bytes,
+            target_bpp=target_bpp,
+            target_psnr_db=target_psnr_db,
+            effort=effort,
+            device=device,
+            overwrite=overwrite,
+            measure_psnr=measure_psnr,
+            on_step=on_step,
+        )
     if verbose:
         options.print_device(device, report.device)
     is_found = any(goal is not None for goal in goals[1:])

@@ -15,6 +15,8 @@ from click.testing import Result
 from PIL import Image
 
 import cdsrcodec
+from cdsrcodec.cli import effort
+from cdsrcodec.codec import refinement
 
 Run = Callable[..., Result]
 Fails = Callable[..., str]
@@ -187,6 +189,40 @@ def test_a_quality_and_a_target_are_wrong_usage(
         target = tmp_path / "out.cdsr"
         message = fails(2, "encode", *given, "--target-size", "1kB", picture, target)
         assert message.startswith("give one of -q, --target-size, ")
+
+
+def test_effort_makes_another_file_of_the_same_quality(
+    run: Run, picture: Path, tmp_path: Path
+) -> None:
+    plain, refined = tmp_path / "plain.cdsr", tmp_path / "refined.cdsr"
+    assert run("encode", "-q", "7", "--device", "cpu", picture, plain).exit_code == 0
+    options = ("-q", "7", "--device", "cpu", "--effort", "5")
+    result = run("encode", *options, picture, refined)
+    assert result.exit_code == 0
+    assert len(result.stderr.splitlines()) == 1  # no bar where there is no terminal
+    assert plain.read_bytes() != refined.read_bytes()
+    assert cdsrcodec.verify_file(refined).quality == 7
+
+
+def test_a_terminal_is_shown_the_steps_of_a_refinement(
+    run: Run, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    target = tmp_path / "out.cdsr"
+    assert "refining" in run("encode", "--effort", "1", picture, target).stderr
+    assert "refining" not in run("encode", "-f", picture, target).stderr
+
+
+@pytest.mark.parametrize("value", ["-1", "10", "1.5", "most"])
+def test_an_effort_out_of_range_is_wrong_usage(
+    fails: Fails, picture: Path, tmp_path: Path, value: str
+) -> None:
+    message = fails(2, "encode", "--effort", value, picture, tmp_path / "out.cdsr")
+    assert "--effort" in message
+
+
+def test_the_command_line_knows_the_codecs_efforts() -> None:
+    assert effort.MAX_EFFORT == refinement.MAX_EFFORT
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (1, 5000), (5000, 1), (16, 16), (17, 15)])
