@@ -6,13 +6,13 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
 from cdsrcodec.api.streams import (
     UPSCALE,
     Sr,
     check_weights,
-    encode_picture,
     goal_of,
     info,
     reduced,
@@ -20,6 +20,9 @@ from cdsrcodec.api.streams import (
 )
 from cdsrcodec.container import Limits, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError
+
+if TYPE_CHECKING:
+    from cdsrcodec.codec import OnStep
 
 
 def encode_file(
@@ -39,6 +42,7 @@ def encode_file(
     measure_psnr: bool = False,
     max_pixels: int = Limits.max_pixels,
     keep_attributes: bool = False,
+    on_step: OnStep | None = None,
 ) -> EncodeReport:
     """Code the picture file `source` into the stream file `target`.
 
@@ -60,6 +64,7 @@ def encode_file(
         measure_psnr: decode the stream and report the PSNR of the 8-bit picture.
         max_pixels: a lower limit than the format's readers have.
         keep_attributes: target gets the permissions and modification time of source.
+        on_step: as encode.
 
     Raises:
         FileAccessError, OutputExistsError: about source or target.
@@ -68,18 +73,27 @@ def encode_file(
     """
     import numpy as np
 
-    from cdsrcodec.codec import decode_pixels, decode_symbols, resolve_device
+    from cdsrcodec.chunks.sidecar import chunks_of
+    from cdsrcodec.codec import decode_pixels, decode_symbols, encode_pixels, resolve_device
     from cdsrcodec.imageio.fidelity import psnr_db
     from cdsrcodec.imageio.reader import read_picture
     from cdsrcodec.imageio.writer import check_output, write_bytes
 
     begin_s = time.perf_counter()
-    goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db, effort)
+    goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db)
     check_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
     picture = reduced(read_picture(source, max_pixels=max_pixels), downscale)
     with _about(source):
-        data = encode_picture(picture, goal, codec, torch_device, strip)
+        data = encode_pixels(
+            picture.pixels,
+            quality=goal,
+            codec=codec,
+            device=torch_device,
+            effort=effort,
+            chunks=chunks_of(picture, strip),
+            on_step=on_step,
+        )
         decode_symbols(data)
     psnr_rgb_db = None
     if measure_psnr:

@@ -14,11 +14,10 @@ from cdsrcodec.models.registry import codec_of_stream
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
     from PIL import Image
 
-    from cdsrcodec.codec import Target
+    from cdsrcodec.codec import OnStep, Target
     from cdsrcodec.imageio.reader import Picture
 
 DEFAULT_QUALITY = 4.0
@@ -38,6 +37,7 @@ def encode(
     device: str = "auto",
     strip: Collection[str] = (),
     downscale: Sr = 1,
+    on_step: OnStep | None = None,
 ) -> bytes:
     """Code a picture.
 
@@ -52,11 +52,13 @@ def encode(
         target_bpp: the same, in bits per native pixel.
         target_psnr_db: the smallest stream whose decoded 8-bit RGB picture is so good.
         codec: a codec of the registry.
-        effort: 0; searching encoders are not part of this version.
+        effort: 0 to 9: more makes a better file and takes longer (docs/cli.md), for every
+            quality that a target makes it try.
         device: "auto", "cpu" or "cuda", for the transforms.
         strip: metadata to leave out: "exif", "xmp", "icc" or "all".
         downscale: 4 codes a quarter of each side, which `decode(sr=4)` enlarges to the size
             of the image, to the pixel. Sizes and PSNR above are then of the small picture.
+        on_step: told the steps of a refinement, done and in all, where effort is not 0.
 
     Returns:
         A .cdsr stream (docs/format.md).
@@ -69,11 +71,20 @@ def encode(
             quality meets: the message says the nearest value that one does.
         ModelError, DeviceError: no such codec or device.
     """
-    from cdsrcodec.codec import resolve_device
+    from cdsrcodec.chunks.sidecar import chunks_of
+    from cdsrcodec.codec import encode_pixels, resolve_device
 
-    goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db, effort)
+    goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db)
     picture = reduced(_to_picture(image), downscale)
-    return encode_picture(picture, goal, codec, resolve_device(device), strip)
+    return encode_pixels(
+        picture.pixels,
+        quality=goal,
+        codec=codec,
+        device=resolve_device(device),
+        effort=effort,
+        chunks=chunks_of(picture, strip),
+        on_step=on_step,
+    )
 
 
 def reduced(picture: Picture, factor: Sr) -> Picture:
@@ -89,33 +100,19 @@ def reduced(picture: Picture, factor: Sr) -> Picture:
     return picture if factor == 1 else reduce_picture(picture, factor)
 
 
-def encode_picture(
-    picture: Picture, goal: float | Target, codec: str, device: torch.device, strip: Collection[str]
-) -> bytes:
-    """`encode` of a picture that was taken apart, to a quality or target."""
-    from cdsrcodec.chunks.sidecar import chunks_of
-    from cdsrcodec.codec import encode_pixels
-
-    chunks = chunks_of(picture, strip)
-    return encode_pixels(picture.pixels, quality=goal, codec=codec, device=device, chunks=chunks)
-
-
 def goal_of(
     quality: float | None,
     size_bytes: int | None,
     bpp: float | None,
     psnr_rgb_db: float | None,
-    effort: int,
 ) -> float | Target:
     """The quality, or the target that finds it.
 
     Raises:
-        ValueError: more than one is given, or one is out of range, or effort is.
+        ValueError: more than one is given, or the target is out of range.
     """
     from cdsrcodec.codec import Target
 
-    if effort != 0:
-        raise ValueError(f"effort must be 0 in this version, not {effort}")
     if size_bytes is None and bpp is None and psnr_rgb_db is None:
         return DEFAULT_QUALITY if quality is None else quality
     if quality is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +11,7 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, options
+from cdsrcodec.cli.effort import effort_display, effort_option
 from cdsrcodec.cli.plan import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     "--target-psnr", "target_psnr_db", type=options.parse_positive, metavar="DB",
     help="The smallest file whose picture has at least this PSNR (RGB).",
 )  # fmt: skip
+@effort_option
 @click.option("--psnr", "measure_psnr", is_flag=True, help="Decode OUT and measure its PSNR (RGB).")
 @click.option(
     "--downscale", type=click.Choice([1, 4]), default=1, show_default=True,
@@ -49,6 +52,7 @@ def encode(
     target_size_bytes: int | None,
     target_bpp: float | None,
     target_psnr_db: float | None,
+    effort: int,
     measure_psnr: bool,
     downscale: Literal[1, 4],
     strip: frozenset[str],
@@ -65,28 +69,35 @@ def encode(
     goals = (quality, target_size_bytes, target_bpp, target_psnr_db)
     if sum(goal is not None for goal in goals) > 1:
         raise click.UsageError("give one of -q, --target-size, --target-bpp and --target-psnr")
+    convert = partial(
+        cdsrcodec.encode_file,
+        quality=quality,
+        target_size_bytes=target_size_bytes,
+        target_bpp=target_bpp,
+        target_psnr_db=target_psnr_db,
+        effort=effort,
+        device=device,
+        downscale=downscale,
+        strip=strip,
+        overwrite=settings.overwrite,
+        measure_psnr=measure_psnr,
+        max_pixels=max_pixels,
+        keep_attributes=settings.folder is not None,
+    )
     conversion = batch.Conversion(
-        partial(
-            cdsrcodec.encode_file,
-            quality=quality,
-            target_size_bytes=target_size_bytes,
-            target_bpp=target_bpp,
-            target_psnr_db=target_psnr_db,
-            device=device,
-            downscale=downscale,
-            strip=strip,
-            overwrite=settings.overwrite,
-            measure_psnr=measure_psnr,
-            max_pixels=max_pixels,
-            keep_attributes=settings.folder is not None,
-        ),
+        convert,
         partial(_describe, tells_quality=any(goal is not None for goal in goals[1:])),
         "encoded",
         device,
         PICTURE_SUFFIXES,
         "cdsr",
     )
-    ctx.exit(batch.run(conversion, paths, settings))
+    # Many files have a bar of their own.
+    shows_steps = settings.folder is None and not settings.quiet
+    with effort_display(effort if shows_steps else 0) as on_step:
+        if on_step is not None:
+            conversion = replace(conversion, convert=partial(convert, on_step=on_step))
+        ctx.exit(batch.run(conversion, paths, settings))
 
 
 def _describe(report: EncodeReport, *, tells_quality: bool) -> str:

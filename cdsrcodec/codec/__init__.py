@@ -1,6 +1,7 @@
 """The codec in memory: pixels to stream, stream to latent, latent to pixels.
 
     encode: x --g_a, gain--> y --h_a--> z --walk--> symbols --ANS--> stream
+                             y --effort--> y, refined for this very picture
     decode: stream --ANS, walk--> y_hat --g_s or upscaler--> pixels
 
 Transforms run on the device, in float. Everything that decides which symbols
@@ -12,9 +13,11 @@ from cdsrcodec.codec.encoding import encode_pixels
 from cdsrcodec.codec.enlarging import enlarge_pixels
 from cdsrcodec.codec.loading import resolve_device
 from cdsrcodec.codec.pictures import decode_picture
+from cdsrcodec.codec.refinement import OnStep
 from cdsrcodec.codec.targets import Target
 
 __all__ = [
+    "OnStep",
     "Target",
     "decode_picture",
     "decode_pixels",

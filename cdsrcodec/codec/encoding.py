@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,6 +12,7 @@ from torch import Tensor
 
 from cdsrcodec.codec.decoding import decode_pixels
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
+from cdsrcodec.codec.refinement import MAX_EFFORT, STEPS_OF_EFFORT, LatentRefiner, OnStep
 from cdsrcodec.codec.targets import Target, encode_to_target
 from cdsrcodec.codec.tiles import CORE_1X, HALO
 from cdsrcodec.container import (
@@ -28,7 +32,7 @@ from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
 from cdsrcodec.layers.tiling import Span, run_tiled
-from cdsrcodec.models.cdsr1 import LATENT_STRIDE
+from cdsrcodec.models.cdsr1 import LATENT_STRIDE, lmbda_at
 from cdsrcodec.models.context_prior import STEPS
 from cdsrcodec.models.integer_prior import LatentWalk, gather_step
 from cdsrcodec.models.registry import CodecEntry, codec_named
@@ -40,7 +44,9 @@ def encode_pixels(
     quality: float | Target,
     codec: str,
     device: torch.device,
+    effort: int = 0,
     chunks: tuple[Chunk, ...] = (),
+    on_step: OnStep | None = None,
 ) -> bytes:
     """Code a picture.
 
@@ -50,30 +56,25 @@ def encode_pixels(
             meet, which finds the quality.
         codec: name in the registry.
         device: where the transforms run.
+        effort: 0..9: how long to refine the latent, each time that a quality is tried.
         chunks: what the stream holds beside the symbols.
+        on_step: told the steps of a refinement, done and in all.
 
     Raises:
-        ValueError: quality is outside 1..8.
+        ValueError: quality is outside 1..8, or effort outside 0..9.
         LimitError: a picture that readers of the format refuse, or a target that no
             quality meets.
         ModelError: unknown codec.
     """
-    entry = codec_named(codec)
+    if effort not in range(MAX_EFFORT + 1):
+        raise ValueError(f"effort must be 0 to {MAX_EFFORT}, not {effort}")
     _check_size(*pixels.shape[:2])
+    encoder = PictureEncoder(codec_named(codec), pixels, device, effort, chunks, on_step)
     if not isinstance(quality, Target):
-        return _encode_at(entry, pixels, quality, device, chunks)
-
-    def psnr_rgb_db(data: bytes) -> float:
-        x_hat = decode_pixels(data, sr=1, upscaler="latent", device=device)
-        return psnr_db(np.subtract(pixels, x_hat, dtype=np.int32))
-
-    features8: list[Tensor] = []
-    return encode_to_target(
-        quality,
-        lambda quality: _encode_at(entry, pixels, quality, device, chunks, features8),
-        psnr_rgb_db,
-        pixel_count=pixels.shape[0] * pixels.shape[1],
-    )
+        return encoder.encode(quality)
+    encoder.features8 = []
+    pixel_count = pixels.shape[0] * pixels.shape[1]
+    return encode_to_target(quality, encoder.encode, encoder.psnr_rgb_db, pixel_count=pixel_count)
 
 
 def _check_size(height_px: int, width_px: int) -> None:
@@ -85,22 +86,56 @@ def _check_size(height_px: int, width_px: int) -> None:
         )
 
 
-def _encode_at(
-    entry: CodecEntry,
-    pixels: NDArray[np.uint8],
-    quality: float,
-    device: torch.device,
-    chunks: tuple[Chunk, ...],
-    features8: list[Tensor] | None = None,
-) -> bytes:
-    """The stream at a quality; features8 as of analyse."""
-    quality_code = quality_code_of(quality)
-    y_gained, z = analyse(entry, pixels, quality_code / QUALITY_STEPS, device, features8)
-    height_px, width_px = pixels.shape[:2]
-    writer = SymbolWriter()
-    crc = symbol_crc(_code_latent(entropy_model(entry), y_gained, z, writer))
-    header = Header(entry.model_id, entry.entropy_tag(), quality_code, width_px, height_px, crc)
-    return write_stream(Stream(header, chunks, writer.payload()))
+@dataclass
+class PictureEncoder:
+    """Codes one picture at any qualities; fields as of encode_pixels.
+
+    `features8`, see analyse, saves work where there are several qualities.
+    """
+
+    entry: CodecEntry
+    pixels: NDArray[np.uint8]
+    device: torch.device
+    effort: int
+    chunks: tuple[Chunk, ...]
+    on_step: OnStep | None
+    features8: list[Tensor] | None = None
+
+    def encode(self, quality: float) -> bytes:
+        """The stream at a quality: of the plain and the refined one, the better."""
+        quality_code = quality_code_of(quality)
+        level = quality_code / QUALITY_STEPS
+        y_gained, z = analyse(self.entry, self.pixels, level, self.device, self.features8)
+        plain = self._write(quality_code, y_gained, z)
+        if self.effort == 0:
+            return plain
+        y_gained = LatentRefiner(self.entry, level, self.device).refine(
+            self.pixels, y_gained, z, steps=STEPS_OF_EFFORT[self.effort], on_step=self.on_step
+        )
+        lmbda = float(lmbda_at(torch.tensor([level])))
+        return min(plain, self._write(quality_code, y_gained, z), key=partial(self.cost, lmbda))
+
+    def _write(self, quality_code: int, y_gained: Tensor, z: Tensor) -> bytes:
+        writer = SymbolWriter()
+        crc = symbol_crc(_code_latent(entropy_model(self.entry), y_gained, z, writer))
+        height_px, width_px = self.pixels.shape[:2]
+        header = Header(
+            self.entry.model_id, self.entry.entropy_tag(), quality_code, width_px, height_px, crc
+        )
+        return write_stream(Stream(header, self.chunks, writer.payload()))
+
+    def cost(self, lmbda: float, data: bytes) -> float:
+        """Of a stream: bits per pixel + lmbda * mean squared error in grey levels."""
+        bpp = 8 * len(data) / (self.pixels.shape[0] * self.pixels.shape[1])
+        return bpp + lmbda * float(np.mean(np.square(self._error(data))))
+
+    def psnr_rgb_db(self, data: bytes) -> float:
+        """Of a stream's picture of native size."""
+        return psnr_db(self._error(data))
+
+    def _error(self, data: bytes) -> NDArray[np.int32]:
+        x_hat = decode_pixels(data, sr=1, upscaler="latent", device=self.device)
+        return np.subtract(self.pixels, x_hat, dtype=np.int32)
 
 
 @torch.inference_mode()

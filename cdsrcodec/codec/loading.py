@@ -23,6 +23,7 @@ from cdsrcodec.models.cdsr1 import (
     Encoder,
     SynthesisTransform,
 )
+from cdsrcodec.models.float_twin import FloatTwin, float_twin
 from cdsrcodec.models.integer_prior import IntegerPrior
 from cdsrcodec.models.registry import CodecEntry
 from cdsrcodec.sr.esrgan import load_esrgan
@@ -115,6 +116,12 @@ def decoder_network(entry: CodecEntry, device: torch.device) -> Decoder:
 
 
 @cache
+def float_networks(entry: CodecEntry, device: torch.device) -> FloatTwin:
+    """The entropy networks in float, ready for gradients of what goes in."""
+    return float_twin(_read_weights(entry.entropy_file)[0], device)
+
+
+@cache
 def latent_upscaler(entry: UpscalerEntry, device: torch.device) -> LatentUpscaler:
     """A 4x decoder, ready to run."""
     assert entry.file is not None
@@ -136,6 +143,8 @@ def esrgan_network(weights: Path | None, device: torch.device) -> RrdbNet:
     return _ready(load_esrgan(weights), device)
 
 
+# Inference tensors can never again take part in gradients, and these are kept for all callers.
+@torch.inference_mode(False)
 def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a weight file.
 
@@ -152,6 +161,7 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
+@torch.inference_mode(False)
 def _fill(network: Network, tensors: dict[str, Tensor], device: torch.device) -> Network:
     """Give a network of the meta device its stored weights, as float32.
 

@@ -45,9 +45,9 @@ class NativeRow:
     psnr_rgb_db: float
 
 
-def code_cdsr1(x: NDArray[np.uint8], quality: float) -> Coded:
+def code_cdsr1(x: NDArray[np.uint8], quality: float, *, effort: int = 0) -> Coded:
     """A .cdsr stream in memory, and its native picture."""
-    stream = api.encode(x, quality=quality, codec=CODEC)
+    stream = api.encode(x, quality=quality, codec=CODEC, effort=effort)
     return Coded(stream, np.asarray(api.decode(stream)))
 
 
@@ -106,6 +106,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--qualities", type=float, nargs="+", default=[float(q) for q in range(1, 9)]
     )
+    parser.add_argument("--effort", type=int, choices=range(10), default=0, help="of cdsr1")
     parser.add_argument("--anchors", nargs="*", choices=sorted(ANCHORS), default=["webp"])
     parser.add_argument("--published", type=Path, help="JSON of curves of the same pictures")
     args = parser.parse_args(argv)
@@ -119,7 +120,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the sweep that the arguments ask for; returns the exit code."""
     args = _parse(argv)
-    ladders = {CODEC: Ladder(code_cdsr1, tuple(args.qualities))}
+    ladders = {CODEC: Ladder(partial(code_cdsr1, effort=args.effort), tuple(args.qualities))}
     ladders |= {name: ANCHORS[name] for name in args.anchors}
 
     def run() -> None:

@@ -20,11 +20,12 @@ from cdsrcodec.entropy import TableSet
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.layers.integer import EXACT_LIMIT, FRACTION_BITS, ONE, worst_sum
 from cdsrcodec.models.context_prior import SCALE_MIN
+from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
 from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.training.codec_recipe import TrainableCdsr1
 from cdsrcodec.training.factorised_prior import EntropyBottleneck
-from cdsrcodec.training.integers import LOG_SCALE_STEP, SCALE_COUNT, quantise_layer
+from cdsrcodec.training.integers import quantise_layer
 from cdsrcodec.training.storage import write_tensors
 
 _TAIL_SIGMAS = 5.4  # beyond it a symbol is rarer than the smallest count, 2^-24

