@@ -6,6 +6,7 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import options
+from cdsrcodec.cli.bench import bench
 from cdsrcodec.cli.decode import decode
 from cdsrcodec.cli.encode import encode
 from cdsrcodec.cli.failures import OneLineErrorGroup
@@ -15,7 +16,7 @@ from cdsrcodec.cli.upscale import upscale
 from cdsrcodec.cli.verify import verify
 
 # Imported for --help already, so none of them imports torch before it runs.
-COMMANDS: tuple[click.Command, ...] = (decode, encode, info, train, upscale, verify)
+COMMANDS: tuple[click.Command, ...] = (bench, decode, encode, info, train, upscale, verify)
 
 
 EXIT_CODES = """\b
