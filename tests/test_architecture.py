@@ -41,7 +41,10 @@ THIRD_PARTY: dict[str, set[str]] = {
     "__main__": set(),
     "cli": {"click", "rich", "torch"},
     PACKAGE: set(),
-    "evaluation": {"PIL", "bjontegaard", "compressai", "numpy", "pytorch_msssim", "torch"},
+    "evaluation": {
+        "PIL", "bjontegaard", "compressai", "matplotlib", "numpy", "pillow_jxl", "pytorch_msssim",
+        "ssimulacra2", "torch",
+    },
     "api": {"PIL", "numpy", "torch"},
     "training": {"PIL", "compressai", "numpy", "safetensors", "torch"},
     "codec": {"PIL", "numpy", "safetensors", "torch"},
@@ -52,7 +55,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "imageio": {"PIL", "numpy"},
     "layers": {"numpy", "torch"},
     "errors": set(),
-}
+}  # fmt: skip
 
 # Importing these must stay cheap: `--help` and `info` do.
 LIGHT_UNITS = {PACKAGE, "__main__", "api", "cli"}
@@ -174,7 +177,9 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert not imported_by("-c", "import cdsrcodec") & HEAVY
 
 
-@pytest.mark.parametrize("command", [[], ["encode"], ["decode"], ["info"], ["verify"], ["train"]])
+@pytest.mark.parametrize(
+    "command", [[], ["bench"], ["encode"], ["decode"], ["info"], ["verify"], ["train"]]
+)
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     assert not imported_by("-m", PACKAGE, *command, "--help") & HEAVY
 

@@ -77,7 +77,7 @@ def parse_qualities(
 @options.weights_option
 @click.option(
     "--anchor", help="What the deltas are printed against: a method of the report, or a "
-    "published curve. Default: jpeg, of sr4 the first codec with bicubic.",
+    "\"NAME (published)\". Default: jpeg, of sr4 the first codec with bicubic.",
 )  # fmt: skip
 @click.option(
     "--published", "published_file", type=options.FILE,
@@ -206,9 +206,11 @@ def _published(path: Path | None, task: str) -> dict[str, Curve]:
     if task != "native":
         raise click.UsageError("--published belongs to --task native")
     try:
-        return load_published(path)
+        curves = load_published(path)
     except (OSError, ValueError) as error:
         raise click.BadParameter(str(error), param_hint="--published") from error
+    # "jpeg" may be there twice: as published, and as measured here.
+    return {f"{name} (published)": curve for name, curve in curves.items()}
 
 
 def _check_anchor(anchor: str | None, settings: Settings, published: dict[str, Curve]) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 from cdsrcodec import __version__
 from cdsrcodec.evaluation.bd_rate import Curve
+from cdsrcodec.evaluation.bench.page import build_page
 from cdsrcodec.evaluation.bench.plan import Settings, describe_enlarger
+from cdsrcodec.evaluation.bench.plots import draw_plots
 from cdsrcodec.evaluation.bench.rows import to_csv
 from cdsrcodec.evaluation.bench.running import Measured
 from cdsrcodec.evaluation.bench.summary import (
@@ -45,10 +47,16 @@ def write_report(
     methods = summarise(measured.rows)
     deltas = list(all_deltas(methods, published))
     summary = describe(settings, measured, methods, deltas)
-    write_bytes(to_csv(measured.rows).encode(), settings.output / ROWS_FILE)
-    text = json.dumps(summary, indent=1, allow_nan=False)
-    write_bytes(text.encode(), settings.output / SUMMARY_FILE)
-    return [d for d in deltas if d.anchor == anchor and d.interpolation == BD_METHODS[0]]
+    chosen = [d for d in deltas if d.anchor == anchor and d.interpolation == BD_METHODS[0]]
+    files = {
+        ROWS_FILE: to_csv(measured.rows).encode(),
+        SUMMARY_FILE: json.dumps(summary, indent=1, allow_nan=False).encode(),
+        PAGE_FILE: build_page(settings, measured, summary, anchor).encode(),
+        **draw_plots(methods, chosen),
+    }
+    for name, data in files.items():
+        write_bytes(data, settings.output / name)
+    return chosen
 
 
 def describe(
