@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cdsrcodec.evaluation.bench import report
 from cdsrcodec.evaluation.bench.plan import Picture, Settings, inspect_picture
 from cdsrcodec.evaluation.bench.rows import Row
 from cdsrcodec.evaluation.bench.running import Measured
@@ -79,6 +80,12 @@ def measured(settings: Settings) -> Measured:
                 psnr_db = 25 + 3 * rung + offset_db + (codec == "webp")
                 done.rows.append(make_row(path.name, codec, rung, psnr_rgb_db=psnr_db, view=view))
     return done
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the plots for print out of reports: they take longer than all the rest."""
+    monkeypatch.setattr(report, "draw_plots", lambda methods, deltas: {})
 
 
 class Page:
@@ -170,7 +177,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
         f"--user-data-dir={tmp_path / 'profile'}",
     ]  # fmt: skip
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$@" 3<&{reads} 4>&{writes}', "sh", *arguments],
+        ["bash", "-c", f'exec "$@" 3<&{reads} 4>&{writes}', "bash", *arguments],
         pass_fds=(reads, writes),
         stderr=subprocess.DEVNULL,
     )
