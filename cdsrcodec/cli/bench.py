@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+import cdsrcodec
 from cdsrcodec.cli import options
 from cdsrcodec.errors import CdsrError
 from cdsrcodec.evaluation.codecs import CODEC_NAMES, Codec, find_codec
@@ -130,6 +131,7 @@ def bench(
         device=device,
         ssimulacra2=ssimulacra2,
         crop_px=crop_px,
+        version=cdsrcodec.__version__,
     )
     _check_qualities(settings)
     published = _published(published_file, task)

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdsrcodec import __version__, api
+from cdsrcodec import api
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY, QUALITY_STEPS
 from cdsrcodec.errors import InputImageError, ModelError
 from cdsrcodec.models.registry import CODECS as LEARNED
@@ -78,7 +78,6 @@ class LearnedCodec:
             "codec": self.codec,
             "effort": self.effort,
             "device": self.device,
-            "version": __version__,
             "weights": {path.name: file_sha256(path) for path in files},
         }
 

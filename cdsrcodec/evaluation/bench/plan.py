@@ -14,7 +14,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cdsrcodec import __version__
 from cdsrcodec.container import Limits
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
@@ -46,6 +45,7 @@ class Settings:
         device: of the networks.
         ssimulacra2: measure it as well, which takes longer than most codecs.
         crop_px: side of the cut-outs that the report shows; 0 for none.
+        version: of this package: rows of another one are not taken for finished.
     """
 
     folder: Path
@@ -58,6 +58,7 @@ class Settings:
     device: str = "auto"
     ssimulacra2: bool = False
     crop_px: int = 256
+    version: str = ""
 
     def rungs(self, codec: Codec) -> tuple[float, ...]:
         """The qualities at which a codec is measured."""
@@ -164,7 +165,7 @@ def _unit(
     settings: Settings, picture: Picture, codec: Codec | None, enlarger: str, rung: float | None
 ) -> Unit:
     basis = {
-        "version": __version__,
+        "version": settings.version,
         "columns": [field.name for field in fields(Row)],
         "picture": picture.sha256,
         "task": settings.task,

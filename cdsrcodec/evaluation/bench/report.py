@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cdsrcodec import __version__
 from cdsrcodec.evaluation.bd_rate import Curve
 from cdsrcodec.evaluation.bench.page import build_page
 from cdsrcodec.evaluation.bench.plan import Settings, describe_enlarger
@@ -64,7 +63,7 @@ def describe(
 ) -> dict[str, Any]:
     """The summary as JSON holds it: what was run on which pictures, curves, deltas, failures."""
     return {
-        "version": __version__,
+        "version": settings.version,
         "task": settings.task,
         "codecs": {
             codec.name: {**codec.describe(), "qualities": list(settings.rungs(codec))}
