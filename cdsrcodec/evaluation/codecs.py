@@ -158,8 +158,11 @@ class PillowCodec:
         return None if features.check(self.feature) else "this Pillow was built without it"
 
     def _register(self) -> None:
+        """Make the format of a plug-in known to Pillow, decoded in one thread as it is encoded."""
         if self.feature is None:
-            import pillow_jxl  # noqa: F401  registers the format with Pillow
+            from pillow_jxl import JpegXLImagePlugin
+
+            JpegXLImagePlugin.DECODE_THREADS = 0
 
 
 Codec = LearnedCodec | PillowCodec

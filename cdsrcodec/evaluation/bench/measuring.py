@@ -28,7 +28,7 @@ from cdsrcodec.evaluation.metrics import (
 )
 from cdsrcodec.imageio.resampling import downscale
 
-WARM_UP_SIDE_PX = 64
+WARM_UP_SIDE_PX = 32
 
 
 class Encoded(NamedTuple):

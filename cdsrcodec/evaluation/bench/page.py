@@ -45,7 +45,7 @@ def build_page(
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     page = TEMPLATE.read_text(encoding="utf-8")
     parts = {
-        "title": html.escape(f"cdsrcodec bench: {settings.folder.name}"),
+        "title": html.escape(f"cdsrcodec bench: {settings.folder.resolve().name}"),
         "style": STYLE.read_text(encoding="utf-8"),
         "script": SCRIPT.read_text(encoding="utf-8"),
         "data": text,

@@ -6,9 +6,11 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.transforms import Bbox
 
 from cdsrcodec.evaluation.bench.rows import METRICS, ORIGINAL
 from cdsrcodec.evaluation.bench.summary import Delta, Method, Point
@@ -52,7 +54,8 @@ def draw_plots(methods: Sequence[Method], deltas: Sequence[Delta]) -> dict[str, 
 
 def known_points(method: Method, metric: str) -> list[Point]:
     """The points with a finite mean of this metric, by rate where they have one."""
-    points = [p for p in method.points if math.isfinite(p.mean(metric) or math.nan)]
+    means = [(point, point.mean(metric)) for point in method.points]
+    points = [point for point, mean in means if mean is not None and math.isfinite(mean)]
     return sorted(points, key=lambda p: p.mean("bpp_output") or 0.0)
 
 
@@ -75,8 +78,8 @@ def _draw_curves(methods: Sequence[Method], metric: str) -> Figure:
             _draw_band(axes, method, points, metric, style)
             continue
         axes.errorbar(
-            [p.mean("bpp_output") for p in points],
-            [p.mean(metric) for p in points],
+            np.array([p.mean("bpp_output") for p in points], np.float64),
+            np.array([p.mean(metric) for p in points], np.float64),
             yerr=[standard_error(p, metric) for p in points],
             color=colour, linestyle=LINES[style], marker=MARKERS[style],
             markersize=3.5, linewidth=1.2, capsize=2, label=method.name,
@@ -115,7 +118,7 @@ def _draw_table(deltas: Sequence[Delta]) -> Figure:
     table = axes.table(
         [_cells(delta) for delta in deltas],
         colLabels=["", "BD-rate", "BD-PSNR", "range"],
-        bbox=(0, 0, 1, 1),
+        bbox=Bbox.unit(),
         edges="horizontal",
     )
     table.auto_set_font_size(False)

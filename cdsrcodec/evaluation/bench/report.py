@@ -48,12 +48,13 @@ def write_report(
     summary = describe(settings, measured, methods, deltas)
     chosen = [d for d in deltas if d.anchor == anchor and d.interpolation == BD_METHODS[0]]
     files = {
-        ROWS_FILE: to_csv(measured.rows).encode(),
-        SUMMARY_FILE: json.dumps(summary, indent=1, allow_nan=False).encode(),
-        PAGE_FILE: build_page(settings, measured, summary, anchor).encode(),
-        **draw_plots(methods, chosen),
+        ROWS_FILE: to_csv(measured.rows),
+        SUMMARY_FILE: json.dumps(summary, indent=1, allow_nan=False),
+        PAGE_FILE: build_page(settings, measured, summary, anchor),
     }
-    for name, data in files.items():
+    for name, text in files.items():  # names of files need not be UTF-8
+        write_bytes(text.encode(errors="surrogateescape"), settings.output / name)
+    for name, data in draw_plots(methods, chosen).items():
         write_bytes(data, settings.output / name)
     return chosen
 

@@ -10,6 +10,7 @@ from PIL import Image
 from cdsrcodec.errors import FileAccessError, InputImageError, ModelError
 from cdsrcodec.evaluation.bench import running
 from cdsrcodec.evaluation.bench.journal import append_to_journal, read_journal
+from cdsrcodec.evaluation.bench.measuring import measure
 from cdsrcodec.evaluation.bench.plan import Settings, Unit
 from cdsrcodec.evaluation.bench.rows import Row, to_csv
 from cdsrcodec.evaluation.bench.running import JOURNAL, Measured, Progress, run_bench
@@ -43,7 +44,6 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(
 ) -> None:
     unbroken, _ = run(dataclasses.replace(settings, output=tmp_path / "unbroken"))
     measured_units: list[Unit] = []
-    measure = running.measure
 
     def die_after_three(unit: Unit, settings: Settings) -> Row | None:
         if len(measured_units) == 3:

@@ -12,7 +12,7 @@ import pytest
 from cdsrcodec.evaluation.anchors import load_published
 from cdsrcodec.evaluation.bd_rate import bd_rate_percent, make_curve
 from cdsrcodec.evaluation.bench.rows import Row, to_csv
-from cdsrcodec.evaluation.bench.summary import all_deltas, plain, summarise
+from cdsrcodec.evaluation.bench.summary import Spread, all_deltas, plain, summarise
 
 SHARED = Path(__file__).resolve().parents[5] / "shared"
 MakeRow = Callable[..., Row]
@@ -30,7 +30,7 @@ def test_a_point_has_mean_and_deviation_over_the_pictures(row: MakeRow) -> None:
     (method,) = summarise(rows)
     (point,) = method.points
     assert point.pictures == 2
-    assert point.measures["psnr_rgb_db"] == (32.0, pytest.approx(math.sqrt(8)))
+    assert point.measures["psnr_rgb_db"] == Spread(32.0, pytest.approx(math.sqrt(8)))
     assert point.measures["encode_s"] == (0.25, 0.0)
     assert point.measures["ms_ssim"] is None
 
