@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -18,7 +18,7 @@ from cdsrcodec.errors import InputImageError, LimitError
 from cdsrcodec.evaluation.bench.plan import UPSCALE, Settings, Task, Unit, load_picture
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
 from cdsrcodec.evaluation.bench.views import cut_out, write_view
-from cdsrcodec.evaluation.codecs import Codec, LearnedCodec
+from cdsrcodec.evaluation.codecs import Codec, LearnedCodec, Scale
 from cdsrcodec.evaluation.metrics import (
     MS_SSIM_MIN_SIDE_PX,
     ms_ssim_rgb,
@@ -79,11 +79,12 @@ def _make(unit: Unit, settings: Settings, x: NDArray[np.uint8]) -> Made | None:
     """Code and decode; the small picture is made of x where the unit wants it."""
     codec, direct = unit.codec, unit.enlarger == DIRECT
     coded = x if direct or settings.task == "native" else downscale(x, UPSCALE)
-    encoded = None
-    if codec is not None:
-        assert unit.rung is not None
-        encode = _encode_directly if direct else _encode_rung
-        encoded = encode(codec, settings.codecs[0], unit.path, settings.task, unit.rung)
+    encoded: Encoded | None = None
+    if codec is not None and unit.rung is not None:
+        if direct:
+            encoded = _encode_directly(codec, settings, unit.path, unit.rung)
+        else:
+            encoded = _encode_rung(codec, unit.path, settings.task, unit.rung)
         if encoded is None:
             return None
     begin_s = time.perf_counter()
@@ -128,22 +129,26 @@ def _weights_of(enlarger: str, settings: Settings) -> Path | None:
 
 
 @lru_cache(maxsize=8)  # each enlarger of a rung needs the same stream
-def _encode_rung(
-    codec: Codec, _reference: Codec, path: Path, task: Task, quality: float
-) -> Encoded:
+def _encode_rung(codec: Codec, path: Path, task: Task, quality: float) -> Encoded:
     x = load_picture(path, task)
     return encode_timed(codec, x if task == "native" else downscale(x, UPSCALE), quality)
 
 
-def _encode_directly(
-    codec: Codec, reference: Codec, path: Path, task: Task, rung: float
-) -> Encoded | None:
+def _encode_directly(codec: Codec, settings: Settings, path: Path, rung: float) -> Encoded | None:
     """The picture itself in the bytes of the reference's small one; rung 0: the fewest."""
-    x = load_picture(path, task)
+
+    def encode(quality: float) -> Encoded:
+        return _encode_whole(codec, path, settings.task, quality)
+
     if rung == 0:
-        return encode_timed(codec, x, codec.scale.lowest)
-    target_bytes = len(_encode_rung(reference, reference, path, task, rung).stream)
-    return encode_within(codec, x, target_bytes)
+        return encode(codec.scale.lowest)
+    target_bytes = len(_encode_rung(settings.codecs[0], path, settings.task, rung).stream)
+    return encode_within(encode, codec.scale, target_bytes)
+
+
+@lru_cache(maxsize=32)  # the searches for all rungs begin at the same qualities
+def _encode_whole(codec: Codec, path: Path, task: Task, quality: float) -> Encoded:
+    return encode_timed(codec, load_picture(path, task), quality)
 
 
 def encode_timed(codec: Codec, x: NDArray[np.uint8], quality: float) -> Encoded:
@@ -153,22 +158,28 @@ def encode_timed(codec: Codec, x: NDArray[np.uint8], quality: float) -> Encoded:
     return Encoded(stream, quality, time.perf_counter() - begin_s)
 
 
-def encode_within(codec: Codec, x: NDArray[np.uint8], target_bytes: int) -> Encoded | None:
-    """The best quality on the codec's grid whose file has at most so many bytes.
+def encode_within(
+    encode: Callable[[float], Encoded], scale: Scale, target_bytes: int
+) -> Encoded | None:
+    """The best quality on a codec's grid whose file has at most so many bytes.
 
-    A bisection, for files that grow with the quality; the seconds are of the last encoding alone.
+    A bisection, for files that grow with the quality.
+
+    Args:
+        encode: codes one picture at a quality.
+        scale: the grid.
+        target_bytes: the most that the file may have.
 
     Returns:
         None where no file is so small.
     """
-    scale = codec.scale
-    best = encode_timed(codec, x, scale.lowest)
+    best = encode(scale.lowest)
     if len(best.stream) > target_bytes:
         return None
     low, high = 0, round((scale.highest - scale.lowest) / scale.step)
     while low < high:
         middle = (low + high + 1) // 2
-        tried = encode_timed(codec, x, scale.lowest + middle * scale.step)
+        tried = encode(scale.lowest + middle * scale.step)
         if len(tried.stream) <= target_bytes:
             low, best = middle, tried
         else:

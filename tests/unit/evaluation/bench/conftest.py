@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +24,7 @@ from cdsrcodec.evaluation.bench.views import write_view
 from cdsrcodec.evaluation.codecs import find_codec
 
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+BROWSER_TIMEOUT_S = 120
 
 
 def make_row(image: str, codec: str, rung: float | None, **measures: object) -> Row:
@@ -183,9 +185,12 @@ def page(tmp_path: Path) -> Iterator[Page]:
     )
     os.close(reads)
     os.close(writes)
+    watchdog = threading.Timer(BROWSER_TIMEOUT_S, process.kill)
+    watchdog.start()
     with os.fdopen(commands, "wb") as commands_file, os.fdopen(answers, "rb") as answers_file:
         try:
             yield Page(commands_file, answers_file)
         finally:
+            watchdog.cancel()
             process.kill()
             process.wait()
