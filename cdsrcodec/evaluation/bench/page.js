@@ -324,10 +324,10 @@ function pointText(row) {
   return `${row.rung} (${whole(row.stream_bytes)} bytes)`;
 }
 
-/* The row of a method with the bytes or the PSNR nearest to those of another row. */
+/* Which row has the bytes or the PSNR nearest to those of another one; null where it has none. */
 function nearest(candidates, row, match) {
   const key = match === "bytes" ? "stream_bytes" : "psnr_rgb_db";
-  if (row[key] == null || candidates.some((c) => c[key] == null)) return 0;
+  if (match === "free" || row[key] == null || candidates.some((c) => c[key] == null)) return null;
   const gaps = candidates.map((c) => Math.abs(Math.log(c[key] / row[key])));
   return gaps.indexOf(Math.min(...gaps));
 }
@@ -345,10 +345,9 @@ function showPair() {
   const match = byId("view-match").value;
   const rowAt = (side) => rowsOf(picture, byId(`${side}-method`).value)[byId(`${side}-point`).selectedIndex];
   viewer.left = rowAt("left");
-  if (match !== "free") {
-    byId("right-point").selectedIndex = nearest(rowsOf(picture, byId("right-method").value), viewer.left, match);
-  }
-  byId("right-point").disabled = match !== "free";
+  const matched = nearest(rowsOf(picture, byId("right-method").value), viewer.left, match);
+  if (matched != null) byId("right-point").selectedIndex = matched;
+  byId("right-point").disabled = matched != null;
   viewer.right = rowAt("right");
   for (const side of ["left", "right"]) {
     const row = viewer[side];

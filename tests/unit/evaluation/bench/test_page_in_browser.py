@@ -77,6 +77,11 @@ def test_the_right_side_has_the_nearest_bytes_or_psnr(page: Page, report: Path) 
     choose(page, "view-match", "bytes")
     assert page.evaluate("document.getElementById('right-point').selectedIndex") == 2
     assert page.evaluate("document.getElementById('right-point').disabled") is True
+    choose(page, "left-method", "the picture itself")  # which has no bytes to match
+    assert page.evaluate("document.getElementById('right-point').disabled") is False
+    assert page.evaluate("document.getElementById('right-point').selectedIndex") == 2
+    choose(page, "left-method", "webp")
+    assert page.evaluate("document.getElementById('right-point').disabled") is True
     choose(page, "view-match", "free")
     assert page.evaluate("document.getElementById('right-point').disabled") is False
     choose(page, "right-method", "the picture itself")
