@@ -22,7 +22,7 @@ from cdsrcodec.models.registry import codec_named
 
 pytestmark = pytest.mark.golden
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent / "valid"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((HERE / "expected.json").read_text("utf-8"))
 HEADER_FIELDS = ("model_id", "quality_code", "width_px", "height_px", "symbol_crc")
 # Grey levels that the mean of a part may move by when the decoder is trained on.
@@ -88,7 +88,7 @@ def test_symbols_outside_their_tables_are_among_them() -> None:
 
 @pytest.fixture(scope="module")
 def make_golden() -> Callable[[Path], None]:
-    main: Callable[[Path], None] = runpy.run_path(str(HERE / "make_golden.py"))["main"]
+    main: Callable[[Path], None] = runpy.run_path(str(HERE.parent / "make_valid.py"))["main"]
     return main
 
 
