@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +23,13 @@ from cdsrcodec.container import kinds, read_stream, write_stream
 from cdsrcodec.container.varint import pack_varint
 from cdsrcodec.imageio.metadata import Metadata
 from cdsrcodec.models.integer_prior import LatentWalk
-from cdsrcodec.models.registry import codec_named
+from cdsrcodec.models.registry import CODECS, codec_named
 
 pytestmark = pytest.mark.golden
 
 HERE = Path(__file__).resolve().parent / "valid"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((HERE / "expected.json").read_text("utf-8"))
+COMPATIBILITY = (HERE.parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
 HEADER_FIELDS = ("model_id", "quality_code", "width_px", "height_px", "symbol_crc")
 REGISTERED = (
     kinds.ALPHA,
@@ -121,6 +123,15 @@ def test_symbols_outside_their_tables_are_among_them() -> None:
     walk = LatentWalk(model.prior, torch.from_numpy(z_symbols.reshape(1, 128, 1, 1)), height, width)
     indexes = walk.predict(0).indexes.numpy()
     assert (np.abs(first_step) > model.gaussian.highs[indexes]).sum() > 0
+
+
+def test_the_document_lists_every_model_that_is_read() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| `([0-9a-f]{8})` \|", COMPATIBILITY, re.MULTILINE)
+    read = {
+        (entry.name, str(entry.model_id), entry.entropy_tag().hex()) for entry in CODECS.values()
+    }
+    assert set(rows) == read
+    assert {expected["entropy_tag"] for expected in EXPECTED.values()} <= {tag for *_, tag in rows}
 
 
 @pytest.fixture(scope="module")
