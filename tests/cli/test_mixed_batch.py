@@ -158,15 +158,13 @@ def test_every_good_picture_is_coded_and_every_broken_one_listed(
     mixed: Mixed, run: Run, tmp_path: Path
 ) -> None:
     out, back = tmp_path / "out", tmp_path / "back"
-    batch = start(mixed, out, "--json")
-    peak_bytes, last_bytes, records = 0, 0, []
-    for line in batch.stdout:
-        records.append(json.loads(line))
-        last_bytes = max(last_bytes, batch.memory_info().rss)
-        if len(records) <= COUNT // 2:
-            peak_bytes = last_bytes
-    assert batch.wait() == 3
-    assert last_bytes < MAX_GROWTH * peak_bytes
+    memory_bytes, records = [], []
+    with start(mixed, out, "--json") as batch:
+        for line in batch.stdout:
+            records.append(json.loads(line))
+            memory_bytes.append(batch.memory_info().rss)
+    assert batch.returncode == 3
+    assert max(memory_bytes[COUNT // 2 :]) < MAX_GROWTH * max(memory_bytes[: COUNT // 2])
     assert len(records) == COUNT
     failed = {record["input"]: record["error"] for record in records if record["exit_code"]}
     assert failed == dict.fromkeys(map(str, mixed.broken), "InputImageError")
@@ -184,13 +182,12 @@ def test_a_batch_that_is_killed_again_and_again_ends_as_one_that_was_not(
     made: dict[Path, int] = {}
     for kill in range(KILLS):
         wanted = len(made) + rng.randint(1, (len(mixed.sizes_px) - len(made)) // (KILLS - kill + 2))
-        batch = start(mixed, out, "--skip-existing", "--quiet")
-        while len(list(out.glob("*.cdsr"))) < wanted:
-            assert batch.poll() is None
-            time.sleep(0.005)
-        time.sleep(0.05 * rng.random())
-        batch.kill()
-        batch.wait()
+        with start(mixed, out, "--skip-existing", "--quiet") as batch:
+            while len(list(out.glob("*.cdsr"))) < wanted:
+                assert batch.poll() is None
+                time.sleep(0.005)
+            time.sleep(0.02 * rng.random())
+            batch.kill()
         found = {path: path.stat().st_ino for path in out.glob("*.cdsr")}
         assert made.items() <= found.items()  # nothing is made twice
         assert all(cdsrcodec.info_file(path).codec == "cdsr1" for path in found)  # or in part
