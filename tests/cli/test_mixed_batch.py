@@ -39,8 +39,12 @@ MAX_GROWTH = 1.2  # of memory, after the largest picture, which comes first
 ORIENTATION, ON_ITS_SIDE = 0x0112, 6
 
 
-def save(image: Image.Image, path: Path, *, mode: str, **options: object) -> None:
-    image.convert(mode).save(path, **options)
+def save(image: Image.Image, path: Path, *, mode: str) -> None:
+    image.convert(mode).save(path)
+
+
+def save_with_hole(image: Image.Image, path: Path) -> None:
+    image.convert("P").save(path, transparency=0)
 
 
 def save_16_bit(image: Image.Image, path: Path) -> None:
@@ -71,7 +75,7 @@ FORMS: dict[str, Callable[[Image.Image, Path], None]] = {
     "grey.png": partial(save, mode="L"),
     "bits.png": partial(save, mode="1"),
     "palette.png": partial(save, mode="P"),
-    "hole.png": partial(save, mode="P", transparency=0),
+    "hole.png": save_with_hole,
     "cmyk.jpg": partial(save, mode="CMYK"),
     "cmyk.tif": partial(save, mode="CMYK"),
     "16.png": save_16_bit,

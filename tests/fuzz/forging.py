@@ -50,15 +50,12 @@ def forge_stream(rng: Random) -> bytes:
 def _draw_symbols(rng: Random, count: int) -> NDArray[np.int32]:
     """Symbols of one spread: all 0, small, of every magnitude, or all at the bound."""
     numbers = np.random.default_rng(rng.randrange(2**32))
-    signs = numbers.choice((-1, 1), count)
-    spread = rng.choice(("none", "small", "every", "most"))
-    if spread == "none":
-        magnitudes = np.zeros(count)
-    elif spread == "small":
-        magnitudes = numbers.geometric(0.5, count) - 1
-    elif spread == "every":
-        magnitudes = np.minimum(2 ** numbers.uniform(0, 15.1, count), MAX_SYMBOL)
-    else:
-        magnitudes = np.full(count, MAX_SYMBOL)
-    symbols: NDArray[np.int32] = (signs * magnitudes).astype(np.int32)
-    return symbols
+    magnitudes: dict[str, NDArray[np.generic]] = {
+        "none": np.zeros(count),
+        "small": numbers.geometric(0.5, count) - 1,
+        "every": np.minimum(2 ** numbers.uniform(0, 15.1, count), MAX_SYMBOL),
+        "most": np.full(count, MAX_SYMBOL),
+    }
+    spread = rng.choice(list(magnitudes))
+    signs = numbers.choice(np.array((-1, 1), np.int32), count)
+    return signs * magnitudes[spread].astype(np.int32)

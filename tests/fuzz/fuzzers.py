@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 
 import cdsrcodec
-from cdsrcodec.chunks.facts import full_size_of, origin_of
+from cdsrcodec.chunks.facts import PLAIN_ORIGIN, full_size_of, origin_of
 from cdsrcodec.chunks.sidecar import alpha_of, sidecar_of
 from cdsrcodec.codec import decode_symbols
 from cdsrcodec.container import Limits, Stream, read_stream, write_stream
@@ -67,9 +67,8 @@ def check_chunks(data: bytes) -> None:
             scale=scale,
             size_px=sidecar.full_size_px if scale == 4 else None,
         )
-        assert image.mode == ("L" if sidecar.origin.is_grey else "RGB") + (
-            "A" if image.mode in ("LA", "RGBA") else ""
-        )
+        mode = "L" if (origin_of(stream) or PLAIN_ORIGIN).is_grey else "RGB"
+        assert image.mode == mode + ("" if alpha is None else "A")
         assert image.size == _size_px(stream, scale)
 
 
