@@ -50,12 +50,13 @@ def forge_stream(rng: Random) -> bytes:
 def _draw_symbols(rng: Random, count: int) -> NDArray[np.int32]:
     """Symbols of one spread: all 0, small, of every magnitude, or all at the bound."""
     numbers = np.random.default_rng(rng.randrange(2**32))
-    magnitudes: dict[str, NDArray[np.generic]] = {
+    magnitudes = {
         "none": np.zeros(count),
-        "small": numbers.geometric(0.5, count) - 1,
+        "small": numbers.geometric(0.5, count) - 1.0,
         "every": np.minimum(2 ** numbers.uniform(0, 15.1, count), MAX_SYMBOL),
-        "most": np.full(count, MAX_SYMBOL),
+        "most": np.full(count, float(MAX_SYMBOL)),
     }
     spread = rng.choice(list(magnitudes))
-    signs = numbers.choice(np.array((-1, 1), np.int32), count)
-    return signs * magnitudes[spread].astype(np.int32)
+    signed = magnitudes[spread] * numbers.choice((-1, 1), count)
+    symbols: NDArray[np.int32] = signed.astype(np.int32)
+    return symbols
