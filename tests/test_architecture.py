@@ -45,8 +45,11 @@ THIRD_PARTY: dict[str, set[str]] = {
     "cli": {"click", "rich", "torch"},
     "thumbnailer": {"PIL"},
     PACKAGE: set(),
-    "evaluation": {"PIL", "bjontegaard", "compressai", "numpy", "pytorch_msssim", "torch"},
     "pillow": {"PIL"},
+    "evaluation": {
+        "PIL", "bjontegaard", "compressai", "matplotlib", "numpy", "pillow_jxl", "pytorch_msssim",
+        "ssimulacra2", "torch",
+    },
     "api": {"PIL", "numpy", "torch"},
     "training": {"PIL", "compressai", "numpy", "safetensors", "torch"},
     "codec": {"PIL", "numpy", "safetensors", "torch"},
@@ -58,7 +61,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "imageio": {"PIL", "numpy"},
     "layers": {"numpy", "torch"},
     "errors": set(),
-}
+}  # fmt: skip
 
 # Importing these must stay cheap: `--help` and `info` do.
 LIGHT_UNITS = {PACKAGE, "__main__", "api", "cli", "pillow", "thumbnailer"}
@@ -181,7 +184,8 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["completion"], ["encode"], ["decode"], ["info"], ["verify"], ["train"]]
+    "command",
+    [[], ["bench"], ["completion"], ["encode"], ["decode"], ["info"], ["verify"], ["train"]],
 )
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     assert not imported_by("-m", PACKAGE, *command, "--help") & HEAVY

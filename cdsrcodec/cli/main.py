@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cdsrcodec.cli import options, version
+from cdsrcodec.cli.bench import bench
 from cdsrcodec.cli.completion import completion
 from cdsrcodec.cli.decode import decode
 from cdsrcodec.cli.encode import encode
@@ -16,6 +17,7 @@ from cdsrcodec.cli.verify import verify
 
 # Imported for --help already, so none of them imports torch before it runs.
 COMMANDS: tuple[click.Command, ...] = (
+    bench,
     completion,
     decode,
     encode,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cdsrcodec.evaluation.bd_rate import Curve, make_curve
+from cdsrcodec.evaluation.codecs import PILLOW_CODECS, PillowCodec
 
 
 class Coded(NamedTuple):
@@ -35,35 +34,23 @@ class Ladder:
     qualities: tuple[float, ...]
 
 
-def code_jpeg(x: NDArray[np.uint8], quality: float) -> Coded:
-    """Baseline JPEG with optimised Huffman tables, 4:2:0 as is Pillow's default."""
-    return _code_by_pillow(x, "JPEG", {"quality": round(quality), "optimize": True})
+def round_trip(codec: PillowCodec) -> RoundTrip:
+    """Encoding and decoding by a classical codec."""
+
+    def code(x: NDArray[np.uint8], quality: float) -> Coded:
+        stream = codec.encode(x, quality)
+        return Coded(stream, codec.decode(stream))
+
+    return code
 
 
-def code_webp(x: NDArray[np.uint8], quality: float) -> Coded:
-    """Lossy WebP at the slowest and best search (method 6)."""
-    return _code_by_pillow(x, "WEBP", {"quality": round(quality), "method": 6})
-
-
-def code_avif(x: NDArray[np.uint8], quality: float) -> Coded:
-    """AVIF with full chroma at speed 4 (0 slowest, 10 fastest)."""
-    options = {"quality": round(quality), "subsampling": "4:4:4", "speed": 4}
-    return _code_by_pillow(x, "AVIF", options)
-
-
-def _code_by_pillow(x: NDArray[np.uint8], file_format: str, options: dict[str, Any]) -> Coded:
-    file = io.BytesIO()
-    Image.fromarray(x).save(file, file_format, **options)
-    with Image.open(file) as image:
-        return Coded(file.getvalue(), np.asarray(image.convert("RGB")))
-
-
-# Mean rates on photographs of 768x512 go from about 0.13 to 2.5 bpp, those of JPEG, which
-# has nothing below, from 0.15.
 ANCHORS = {
-    "jpeg": Ladder(code_jpeg, (4, 6, 10, 18, 30, 45, 60, 72, 80, 86, 89)),
-    "webp": Ladder(code_webp, (0, 1, 5, 15, 30, 50, 65, 75, 82, 87, 91)),
-    "avif": Ladder(code_avif, (10, 20, 30, 40, 50, 60, 70, 78, 85)),
+    name: Ladder(round_trip(codec), codec.scale.ladder)
+    for name, codec in (
+        ("jpeg", PILLOW_CODECS["jpeg"]),
+        ("webp", PILLOW_CODECS["webp"]),
+        ("avif", PILLOW_CODECS["avif444"]),
+    )
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cdsrcodec.evaluation.metrics import luma, ms_ssim_rgb, psnr_rgb_db, psnr_y_db
+from cdsrcodec.evaluation.metrics import luma, ms_ssim_rgb, psnr_rgb_db, psnr_y_db, ssimulacra2
 
 Picture = NDArray[np.uint8]
 
@@ -71,6 +71,21 @@ def test_ms_ssim_falls_with_the_error(picture: Callable[..., Picture]) -> None:
         (x + rng.normal(0, sigma, x.shape)).clip(0, 255).astype(np.uint8) for sigma in (3, 30)
     )
     assert 1 > ms_ssim_rgb(x, slight) > ms_ssim_rgb(x, strong) > 0
+
+
+def test_ssimulacra2_is_100_for_identical_pictures_and_falls_with_the_error(
+    picture: Callable[..., Picture],
+) -> None:
+    pytest.importorskip("ssimulacra2")
+    x = picture(48, 64)
+    rng = np.random.default_rng(1)
+    slight, strong = (
+        (x + rng.normal(0, sigma, x.shape)).clip(0, 255).astype(np.uint8) for sigma in (2, 20)
+    )
+    assert ssimulacra2(x, x) == pytest.approx(100)
+    assert 100 > ssimulacra2(x, slight) > ssimulacra2(x, strong)
+    with pytest.raises(ValueError, match="two RGB pictures of one size"):
+        ssimulacra2(x, x[1:])
 
 
 @pytest.mark.parametrize("metric", [psnr_rgb_db, psnr_y_db, ms_ssim_rgb])

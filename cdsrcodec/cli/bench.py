@@ -1,0 +1,276 @@
+"""cdsrcodec bench: codecs and enlargers compared over a folder of pictures."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+import cdsrcodec
+from cdsrcodec.cli import options
+from cdsrcodec.errors import CdsrError
+from cdsrcodec.evaluation.codecs import CODEC_NAMES, Codec, find_codec
+from cdsrcodec.sr.registry import UPSCALERS
+
+if TYPE_CHECKING:
+    from cdsrcodec.evaluation.bd_rate import Curve
+    from cdsrcodec.evaluation.bench.plan import Settings
+    from cdsrcodec.evaluation.bench.running import Measured, Progress
+
+DEFAULT_UPSCALERS = "latent,bicubic,lanczos"
+PLAIN_LINE_S = 20  # between lines where there is no terminal
+EXTRA = ("bjontegaard", "matplotlib", "pytorch_msssim")
+
+
+def split_names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, ...]:
+    """Callback: the names of a list with commas, each once."""
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if not names:
+        raise click.BadParameter("names nothing")
+    return names
+
+
+def parse_qualities(
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, tuple[float, ...]]:
+    """Callback: "CODEC=1,2.5,4" to qualities by codec, in rising order."""
+    qualities = {}
+    for value in values:
+        codec, _, numbers = value.partition("=")
+        try:
+            rungs = sorted({float(number) for number in numbers.split(",")})
+        except ValueError:
+            rungs = [math.nan]
+        if not all(math.isfinite(rung) for rung in rungs):
+            raise click.BadParameter(f"'{value}' is not of the form CODEC=NUMBER,NUMBER")
+        qualities[codec] = tuple(rungs)
+    return qualities
+
+
+@click.command()
+@click.argument("folder", metavar="FOLDER", type=options.FILE)
+@click.option(
+    "-o", "--output", type=options.FILE, required=True,
+    help="Folder of the report; what it has of an earlier run is not measured again.",
+)  # fmt: skip
+@click.option(
+    "--task", type=click.Choice(["native", "sr4"]), default="native", show_default=True,
+    help="native: each picture as it is. sr4: reduced by 4, coded, enlarged.",
+)  # fmt: skip
+@click.option(
+    "--codecs", default=",".join(CODEC_NAMES), show_default=True, callback=split_names,
+    help="With commas; the first one sets the bytes for direct coding. NAME:N is effort N.",
+)  # fmt: skip
+@click.option(
+    "--qualities", multiple=True, metavar="CODEC=Q,Q...", callback=parse_qualities,
+    help="Of one codec, on its own scale; repeat for others. Default: its ladder.",
+)  # fmt: skip
+@click.option(
+    "--upscalers", default=DEFAULT_UPSCALERS, show_default=True, callback=split_names,
+    help=f"Of sr4, with commas: {', '.join(entry.name for entry in UPSCALERS)}.",
+)  # fmt: skip
+@options.weights_option
+@click.option(
+    "--anchor", help="What the deltas are printed against: a method of the report, or a "
+    "\"NAME (published)\". Default: jpeg, of sr4 the first codec with bicubic.",
+)  # fmt: skip
+@click.option(
+    "--published", "published_file", type=options.FILE,
+    help="JSON of published mean curves of the same pictures, for task native.",
+)  # fmt: skip
+@click.option("--ssimulacra2", is_flag=True, help="Measure SSIMULACRA 2 too, which is slow.")
+@click.option(
+    "--crop", "crop_px", type=click.IntRange(min=0), default=256, show_default=True,
+    help="Side in pixels of the cut-outs to look at in the report; 0 for none.",
+)  # fmt: skip
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Processes, which share the machine's threads.",
+)  # fmt: skip
+@options.device_option
+@options.debug_option
+def bench(
+    folder: Path,
+    output: Path,
+    task: Literal["native", "sr4"],
+    codecs: tuple[str, ...],
+    qualities: dict[str, tuple[float, ...]],
+    upscalers: tuple[str, ...],
+    upscaler_weights: Path | None,
+    anchor: str | None,
+    published_file: Path | None,
+    ssimulacra2: bool,
+    crop_px: int,
+    jobs: int,
+    device: str,
+) -> None:
+    """Compare codecs, and for sr4 enlargers, over the pictures in FOLDER.
+
+    Writes rows.csv, summary.json, plots and report.html, a page that needs no other
+    file. A run that was stopped goes on when the same command is given again.
+    """
+    _require_extra(ssimulacra2)
+    from cdsrcodec.evaluation.bench.plan import Settings
+    from cdsrcodec.evaluation.bench.report import PAGE_FILE, delta_line, write_report
+    from cdsrcodec.evaluation.bench.running import run_bench
+
+    settings = Settings(
+        folder=folder,
+        output=output,
+        task=task,
+        codecs=_available_codecs(codecs, device),
+        qualities=qualities,
+        enlargers=_available_upscalers(upscalers, upscaler_weights) if task == "sr4" else (),
+        upscaler_weights=upscaler_weights,
+        device=device,
+        ssimulacra2=ssimulacra2,
+        crop_px=crop_px,
+        version=cdsrcodec.__version__,
+    )
+    _check_qualities(settings)
+    published = _published(published_file, task)
+    anchor = _check_anchor(anchor, settings, published)
+    with _display() as on_progress:
+        measured = run_bench(settings, jobs, on_progress)
+    for delta in write_report(settings, measured, published, anchor):
+        click.echo(delta_line(delta))
+    click.echo(
+        f"{output / PAGE_FILE}: {len(measured.pictures)} pictures, {len(measured.rows)} rows",
+        err=True,
+    )
+    _tell_failures(measured)
+
+
+def _require_extra(ssimulacra2: bool) -> None:
+    wanted = (*EXTRA, "ssimulacra2") if ssimulacra2 else EXTRA
+    missing = [package for package in wanted if find_spec(package) is None]
+    if missing:
+        raise CdsrError(f"{missing[0]} is not installed. hint: pip install 'cdsrcodec[eval]'")
+
+
+def _available_codecs(names: tuple[str, ...], device: str) -> tuple[Codec, ...]:
+    """The codecs of these names; those that cannot run here are left out with a note."""
+    codecs = []
+    for name in names:
+        try:
+            codec = find_codec(name, device=device)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--codecs") from error
+        if reason := codec.missing():
+            click.echo(f"{name}: left out, {reason}", err=True)
+        else:
+            codecs.append(codec)
+    if not codecs:
+        raise click.BadParameter("none of these can run here", param_hint="--codecs")
+    return tuple(codecs)
+
+
+def _available_upscalers(names: tuple[str, ...], weights: Path | None) -> tuple[str, ...]:
+    """These upscalers; those that cannot run here are left out with a note."""
+    from cdsrcodec.evaluation.bench.plan import missing_enlarger
+
+    known = [entry.name for entry in UPSCALERS]
+    if unknown := [name for name in names if name not in known]:
+        message = f"there is no upscaler '{unknown[0]}'; there are {', '.join(known)}"
+        raise click.BadParameter(message, param_hint="--upscalers")
+    available = []
+    for name in names:
+        if reason := missing_enlarger(name, weights):
+            click.echo(f"{name}: left out, {reason}", err=True)
+        else:
+            available.append(name)
+    return tuple(available)
+
+
+def _check_qualities(settings: Settings) -> None:
+    scales = {codec.name: codec.scale for codec in settings.codecs}
+    for name, rungs in settings.qualities.items():
+        if name not in scales:
+            message = f"'{name}' is not among the codecs"
+            raise click.BadParameter(message, param_hint="--qualities")
+        scale = scales[name]
+        if not scale.lowest <= rungs[0] <= rungs[-1] <= scale.highest:
+            message = f"those of {name} are {scale.lowest:g} to {scale.highest:g}"
+            raise click.BadParameter(message, param_hint="--qualities")
+
+
+def _published(path: Path | None, task: str) -> dict[str, Curve]:
+    if path is None:
+        return {}
+    from cdsrcodec.evaluation.anchors import load_published
+
+    if task != "native":
+        raise click.UsageError("--published belongs to --task native")
+    try:
+        curves = load_published(path)
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(str(error), param_hint="--published") from error
+    # "jpeg" may be there twice: as published, and as measured here.
+    return {f"{name} (published)": curve for name, curve in curves.items()}
+
+
+def _check_anchor(anchor: str | None, settings: Settings, published: dict[str, Curve]) -> str:
+    """The anchor that was asked for, or the default one."""
+    from cdsrcodec.evaluation.bench.plan import method_names
+
+    methods = method_names(settings)
+    if anchor is None:
+        preferred = ("jpeg", f"{settings.codecs[0].name} bicubic", methods[0])
+        return next(name for name in preferred if name in methods)
+    if anchor not in {*methods, *published}:
+        message = f"'{anchor}' is none of {', '.join((*methods, *published))}"
+        raise click.BadParameter(message, param_hint="--anchor")
+    return anchor
+
+
+def _tell_failures(measured: Measured) -> None:
+    """Name the pictures that were left out, and leave with the code of the first error."""
+    for error in measured.failures.values():
+        click.echo(f"left out: {error}", err=True)
+    if measured.failures:
+        first = next(iter(measured.failures.values()))
+        raise click.exceptions.Exit(first.exit_code)
+
+
+@contextmanager
+def _display() -> Iterator[Callable[[Progress], None]]:
+    """A bar with the time left on a terminal, a line now and then elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    last_s = begin_s = time.monotonic()
+    begin_cost: float | None = None
+    with Bar(
+        TextColumn("{task.fields[units]}"),
+        BarColumn(),
+        TextColumn("{task.percentage:5.1f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("bench", total=None, units="reading the pictures")
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal last_s, begin_s, begin_cost
+            units = f"{progress.units_done}/{progress.units}"
+            bar.update(task, total=progress.cost, completed=progress.cost_done, units=units)
+            now_s = time.monotonic()
+            if begin_cost is None:
+                begin_cost, begin_s = progress.cost_done, now_s
+            ended = progress.units_done == progress.units
+            if not console.is_terminal and (now_s - last_s > PLAIN_LINE_S or ended):
+                last_s = now_s
+                pace = (now_s - begin_s) / max(progress.cost_done - begin_cost, 1.0)
+                left_s = pace * (progress.cost - progress.cost_done)
+                click.echo(f"{units}, about {left_s:.0f} s left", err=True)
+
+        yield on_progress

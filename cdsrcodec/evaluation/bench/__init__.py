@@ -1,0 +1,4 @@
+"""`cdsrcodec bench`: codecs x qualities x enlargers over a folder of pictures.
+
+plan -> measuring (one unit of work) -> journal -> summary -> plots, html; `sweep` drives it.
+"""

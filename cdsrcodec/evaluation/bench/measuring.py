@@ -1,0 +1,240 @@
+"""One unit of work: code, decode, enlarge, compare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdsrcodec import api
+from cdsrcodec.errors import InputImageError, LimitError
+from cdsrcodec.evaluation.bench.plan import UPSCALE, Settings, Task, Unit, load_picture
+from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
+from cdsrcodec.evaluation.bench.views import cut_out, write_view
+from cdsrcodec.evaluation.codecs import Codec, LearnedCodec, Scale
+from cdsrcodec.evaluation.metrics import (
+    MS_SSIM_MIN_SIDE_PX,
+    ms_ssim_rgb,
+    psnr_rgb_db,
+    psnr_y_db,
+    ssimulacra2,
+)
+from cdsrcodec.imageio.resampling import downscale
+
+WARM_UP_SIDE_PX = 32
+
+
+class Encoded(NamedTuple):
+    """A stream, the quality it has, and the seconds that encoding took."""
+
+    stream: bytes
+    quality: float
+    encode_s: float
+
+
+class Made(NamedTuple):
+    """What a unit made of a picture; `encoded` only where it was coded."""
+
+    encoded: Encoded | None
+    coded_pixels: int
+    x_hat: NDArray[np.uint8]
+    decode_s: float
+
+
+@dataclass
+class Peak:
+    """The memory of `peak_memory`; None until it is over, or where it is not known."""
+
+    memory_bytes: int | None = None
+
+
+def measure(unit: Unit, settings: Settings) -> Row | None:
+    """The row of a unit; its cut-out is written to the folder of views.
+
+    Returns:
+        None where direct coding cannot make a file as small as the reference's.
+
+    Raises:
+        InputImageError, LimitError: this picture cannot be read or coded.
+        CdsrError: a codec or an enlarger cannot run here at all.
+    """
+    x = load_picture(unit.path, settings.task)
+    try:
+        _warm_up(unit.codec, unit.enlarger, settings.device, settings.upscaler_weights)
+        with peak_memory() as peak:
+            made = _make(unit, settings, x)
+    except (InputImageError, LimitError) as error:
+        raise type(error)(f"{unit.path}: {error}") from error
+    return None if made is None else _row(unit, settings, x, made, peak)
+
+
+def _make(unit: Unit, settings: Settings, x: NDArray[np.uint8]) -> Made | None:
+    """Code and decode; the small picture is made of x where the unit wants it."""
+    codec, direct = unit.codec, unit.enlarger == DIRECT
+    coded = x if direct or settings.task == "native" else downscale(x, UPSCALE)
+    encoded: Encoded | None = None
+    if codec is not None and unit.rung is not None:
+        if direct:
+            encoded = _encode_directly(codec, settings, unit.path, unit.rung)
+        else:
+            encoded = _encode_rung(codec, unit.path, settings.task, unit.rung)
+        if encoded is None:
+            return None
+    begin_s = time.perf_counter()
+    x_hat = _decode(codec, encoded, coded, unit.enlarger, settings)
+    return Made(encoded, coded.shape[0] * coded.shape[1], x_hat, time.perf_counter() - begin_s)
+
+
+def _decode(
+    codec: Codec | None,
+    encoded: Encoded | None,
+    coded: NDArray[np.uint8],
+    enlarger: str,
+    settings: Settings,
+) -> NDArray[np.uint8]:
+    """The picture to compare: of the stream, or of `coded` itself where there is none."""
+    if codec is not None and encoded is not None:
+        if enlarger in ("", DIRECT):
+            return codec.decode(encoded.stream)
+        if isinstance(codec, LearnedCodec):
+            return np.asarray(
+                api.decode(
+                    encoded.stream,
+                    sr=UPSCALE,
+                    upscaler=enlarger,
+                    upscaler_weights=_weights_of(enlarger, settings),
+                    device=settings.device,
+                )
+            )
+        coded = codec.decode(encoded.stream)
+    return np.asarray(
+        api.upscale(
+            coded,
+            upscaler=enlarger,
+            upscaler_weights=_weights_of(enlarger, settings),
+            device=settings.device,
+        )
+    )
+
+
+def _weights_of(enlarger: str, settings: Settings) -> Path | None:
+    return settings.upscaler_weights if enlarger == "esrgan" else None
+
+
+@lru_cache(maxsize=8)  # each enlarger of a rung needs the same stream
+def _encode_rung(codec: Codec, path: Path, task: Task, quality: float) -> Encoded:
+    x = load_picture(path, task)
+    return encode_timed(codec, x if task == "native" else downscale(x, UPSCALE), quality)
+
+
+def _encode_directly(codec: Codec, settings: Settings, path: Path, rung: float) -> Encoded | None:
+    """The picture itself in the bytes of the reference's small one; rung 0: the fewest."""
+
+    def encode(quality: float) -> Encoded:
+        return _encode_whole(codec, path, settings.task, quality)
+
+    if rung == 0:
+        return encode(codec.scale.lowest)
+    target_bytes = len(_encode_rung(settings.codecs[0], path, settings.task, rung).stream)
+    return encode_within(encode, codec.scale, target_bytes)
+
+
+@lru_cache(maxsize=32)  # the searches for all rungs begin at the same qualities
+def _encode_whole(codec: Codec, path: Path, task: Task, quality: float) -> Encoded:
+    return encode_timed(codec, load_picture(path, task), quality)
+
+
+def encode_timed(codec: Codec, x: NDArray[np.uint8], quality: float) -> Encoded:
+    """Encode x (H, W, 3)."""
+    begin_s = time.perf_counter()
+    stream = codec.encode(x, quality)
+    return Encoded(stream, quality, time.perf_counter() - begin_s)
+
+
+def encode_within(
+    encode: Callable[[float], Encoded], scale: Scale, target_bytes: int
+) -> Encoded | None:
+    """The best quality on a codec's grid whose file has at most so many bytes.
+
+    A bisection, for files that grow with the quality.
+
+    Args:
+        encode: codes one picture at a quality.
+        scale: the grid.
+        target_bytes: the most that the file may have.
+
+    Returns:
+        None where no file is so small.
+    """
+    best = encode(scale.lowest)
+    if len(best.stream) > target_bytes:
+        return None
+    low, high = 0, round((scale.highest - scale.lowest) / scale.step)
+    while low < high:
+        middle = (low + high + 1) // 2
+        tried = encode(scale.lowest + middle * scale.step)
+        if len(tried.stream) <= target_bytes:
+            low, best = middle, tried
+        else:
+            high = middle - 1
+    return best
+
+
+def _row(unit: Unit, settings: Settings, x: NDArray[np.uint8], made: Made, peak: Peak) -> Row:
+    height_px, width_px = x.shape[:2]
+    shave_px = UPSCALE if settings.task == "sr4" else 0
+    encoded, crop_px = made.encoded, settings.crop_px
+    stream_bytes = len(encoded.stream) if encoded else None
+    large_enough = min(height_px, width_px) >= MS_SSIM_MIN_SIDE_PX
+    return Row(
+        image=unit.path.name,
+        codec=unit.codec.name if unit.codec else ORIGINAL,
+        enlarger=unit.enlarger,
+        rung=unit.rung,
+        quality=encoded.quality if encoded else None,
+        width_px=width_px,
+        height_px=height_px,
+        stream_bytes=stream_bytes,
+        bpp=8 * stream_bytes / made.coded_pixels if stream_bytes else None,
+        bpp_output=8 * stream_bytes / (width_px * height_px) if stream_bytes else None,
+        psnr_rgb_db=psnr_rgb_db(x, made.x_hat, shave_px=shave_px),
+        psnr_y_db=psnr_y_db(x, made.x_hat, shave_px=shave_px),
+        ms_ssim=ms_ssim_rgb(x, made.x_hat) if large_enough else None,
+        ssimulacra2=ssimulacra2(x, made.x_hat) if settings.ssimulacra2 else None,
+        encode_s=encoded.encode_s if encoded else None,
+        decode_s=made.decode_s,
+        peak_memory_bytes=peak.memory_bytes,
+        view=write_view(cut_out(x, made.x_hat, crop_px), settings.output) if crop_px else None,
+    )
+
+
+@cache
+def _warm_up(codec: Codec | None, enlarger: str, device: str, weights: Path | None) -> None:
+    """Load the libraries and weights once a process, so that no picture's time has them."""
+    x = np.zeros((WARM_UP_SIDE_PX, WARM_UP_SIDE_PX, 3), np.uint8)
+    settings = Settings(Path(), Path(), "sr4", (), {}, upscaler_weights=weights, device=device)
+    encoded = encode_timed(codec, x, codec.scale.lowest) if codec else None
+    _decode(codec, encoded, x, enlarger, settings)
+
+
+@contextmanager
+def peak_memory() -> Iterator[Peak]:
+    """The most memory that this process held within the block, what it had before included."""
+    peak = Peak()
+    try:
+        # Linux: writing 5 sets the high-water mark back to what is held now.
+        Path("/proc/self/clear_refs").write_text("5")
+        known = True
+    except OSError:
+        known = False
+    yield peak
+    if known:
+        status = Path("/proc/self/status").read_text()
+        peak.memory_bytes = 1024 * int(status.split("VmHWM:")[1].split()[0])

@@ -1,0 +1,110 @@
+"""What a benchmark leaves behind: table, summary, plots and the page to look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cdsrcodec.evaluation.bd_rate import Curve
+from cdsrcodec.evaluation.bench.page import build_page
+from cdsrcodec.evaluation.bench.plan import Settings, describe_enlarger
+from cdsrcodec.evaluation.bench.plots import draw_plots
+from cdsrcodec.evaluation.bench.rows import to_csv
+from cdsrcodec.evaluation.bench.running import Measured
+from cdsrcodec.evaluation.bench.summary import (
+    BD_METHODS,
+    Delta,
+    Method,
+    all_deltas,
+    plain,
+    summarise,
+)
+from cdsrcodec.imageio.writer import write_bytes
+
+ROWS_FILE, SUMMARY_FILE, PAGE_FILE = "rows.csv", "summary.json", "report.html"
+
+
+def write_report(
+    settings: Settings, measured: Measured, published: Mapping[str, Curve], anchor: str
+) -> list[Delta]:
+    """Write rows.csv, summary.json, the plots and report.html into the report's folder.
+
+    Args:
+        settings: what was measured.
+        measured: what came of it.
+        published: mean curves of the same pictures at native size, as anchors.
+        anchor: the method or published curve that plots and page compare with at first.
+
+    Returns:
+        The deltas of all methods against the anchor, by pchip.
+
+    Raises:
+        FileAccessError: a file cannot be written.
+    """
+    methods = summarise(measured.rows)
+    deltas = list(all_deltas(methods, published))
+    summary = describe(settings, measured, methods, deltas)
+    chosen = [d for d in deltas if d.anchor == anchor and d.interpolation == BD_METHODS[0]]
+    files = {
+        ROWS_FILE: to_csv(measured.rows),
+        SUMMARY_FILE: json.dumps(summary, indent=1, allow_nan=False),
+        PAGE_FILE: build_page(settings, measured, summary, anchor),
+    }
+    for name, text in files.items():  # names of files need not be UTF-8
+        write_bytes(text.encode(errors="surrogateescape"), settings.output / name)
+    for name, data in draw_plots(methods, chosen).items():
+        write_bytes(data, settings.output / name)
+    return chosen
+
+
+def describe(
+    settings: Settings, measured: Measured, methods: Sequence[Method], deltas: Sequence[Delta]
+) -> dict[str, Any]:
+    """The summary as JSON holds it: what was run on which pictures, curves, deltas, failures."""
+    return {
+        "version": settings.version,
+        "task": settings.task,
+        "codecs": {
+            codec.name: {**codec.describe(), "qualities": list(settings.rungs(codec))}
+            for codec in settings.codecs
+        },
+        "enlargers": [
+            describe_enlarger(settings, name)
+            for name in (settings.enlargers if settings.task == "sr4" else ())
+        ],
+        "pictures": [
+            {
+                "image": picture.path.name,
+                "sha256": picture.sha256,
+                "width_px": picture.width_px,
+                "height_px": picture.height_px,
+            }
+            for picture in measured.pictures
+        ],
+        "failures": {path.name: str(error) for path, error in measured.failures.items()},
+        "methods": [plain(_described(method)) for method in methods],
+        "deltas": [plain(asdict(delta)) for delta in deltas],
+    }
+
+
+def _described(method: Method) -> dict[str, Any]:
+    points = [{"rung": p.rung, "pictures": p.pictures, **p.measures} for p in method.points]
+    return {
+        "name": method.name,
+        "codec": method.codec,
+        "enlarger": method.enlarger,
+        "points": points,
+    }
+
+
+def delta_line(delta: Delta) -> str:
+    """A delta in words, with its range and interpolation, or why there is none."""
+    if delta.bd_rate_percent is None:
+        return f"{delta.test} against {delta.anchor}: none ({delta.interpolation}), {delta.reason}"
+    return (
+        f"{delta.test} against {delta.anchor}: {delta.bd_rate_percent:+.2f} %, "
+        f"{delta.bd_psnr_db:+.3f} dB, over {delta.low_db:.2f} to {delta.high_db:.2f} dB "
+        f"({delta.interpolation})"
+    )

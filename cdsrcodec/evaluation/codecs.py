@@ -1,0 +1,246 @@
+"""The codecs that are compared: those of the registry, and classical ones through Pillow.
+
+Importing it imports neither numpy nor Pillow: the command line names the codecs in its help.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdsrcodec import api
+from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY, QUALITY_STEPS
+from cdsrcodec.errors import InputImageError, ModelError
+from cdsrcodec.models.registry import CODECS as LEARNED
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+JXL_PACKAGE = "pillow_jxl"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The qualities of a codec, smallest files first: a grid, and the default rungs on it."""
+
+    lowest: float
+    highest: float
+    step: float
+    ladder: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LearnedCodec:
+    """A codec of the registry at one effort, through `cdsrcodec.api`."""
+
+    name: str
+    codec: str
+    effort: int = 0
+    device: str = "auto"
+    scale: Scale = Scale(
+        MIN_QUALITY, MAX_QUALITY, 1 / QUALITY_STEPS, tuple(float(q) for q in range(1, 9))
+    )
+
+    def encode(self, x: NDArray[np.uint8], quality: float) -> bytes:
+        """A .cdsr stream of x (H, W, 3).
+
+        Raises:
+            ModelError: the codec has no such effort or quality.
+            CdsrError: as api.encode.
+        """
+        try:
+            return api.encode(
+                x, quality=quality, codec=self.codec, effort=self.effort, device=self.device
+            )
+        except InputImageError:
+            raise
+        except ValueError as error:
+            raise ModelError(f"{self.name} at quality {quality:g}: {error}") from error
+
+    def decode(self, stream: bytes) -> NDArray[np.uint8]:
+        """The native picture, (H, W, 3)."""
+        import numpy as np
+
+        return np.asarray(api.decode(stream, device=self.device))
+
+    def describe(self) -> dict[str, Any]:
+        """All that decides its files and pictures, for keys and reports."""
+        entry = LEARNED[self.codec]
+        files = (entry.entropy_file, entry.encoder_file, entry.decoder_file)
+        return {
+            "codec": self.codec,
+            "effort": self.effort,
+            "device": self.device,
+            "weights": {path.name: file_sha256(path) for path in files},
+        }
+
+    def missing(self) -> str | None:
+        """What it lacks to run here; None for nothing."""
+        entry = LEARNED[self.codec]
+        files = (entry.entropy_file, entry.encoder_file, entry.decoder_file)
+        there = all(path.is_file() for path in files)
+        return None if there else "its weights are not here"
+
+
+@dataclass(frozen=True)
+class PillowCodec:
+    """A classical codec, through Pillow.
+
+    Attributes:
+        name: what the reports call it.
+        file_format: Pillow's name of the format.
+        feature: what Pillow calls its library; None for a plug-in.
+        scale: of its own quality.
+        options: of Image.save, but for the quality.
+        quality_options: the quality as options of Image.save.
+    """
+
+    name: str
+    file_format: str
+    feature: str | None
+    scale: Scale
+    options: tuple[tuple[str, Any], ...]
+    quality_options: Callable[[float], dict[str, Any]]
+
+    def encode(self, x: NDArray[np.uint8], quality: float) -> bytes:
+        """The whole file of x (H, W, 3), headers included.
+
+        Raises:
+            InputImageError: the format cannot hold this picture.
+        """
+        from PIL import Image
+
+        self._register()
+        file = io.BytesIO()
+        options = {**dict(self.options), **self.quality_options(quality)}
+        try:
+            Image.fromarray(x).save(file, self.file_format, **options)
+        except (OSError, ValueError) as error:
+            raise InputImageError(f"{self.name} cannot code it: {error}") from error
+        return file.getvalue()
+
+    def decode(self, stream: bytes) -> NDArray[np.uint8]:
+        """The picture of a file that `encode` made, (H, W, 3)."""
+        import numpy as np
+        from PIL import Image
+
+        self._register()
+        with Image.open(io.BytesIO(stream)) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def describe(self) -> dict[str, Any]:
+        """All that decides its files and pictures, for keys and reports."""
+        import PIL
+        from PIL import features
+
+        library = features.version(self.feature) if self.feature else _version("pillow-jxl-plugin")
+        return {
+            "codec": self.name,
+            "options": dict(self.options),
+            "library": library,
+            "pillow": PIL.__version__,
+        }
+
+    def missing(self) -> str | None:
+        """What it lacks to run here; None for nothing."""
+        from PIL import features
+
+        if self.feature is None:
+            there = find_spec(JXL_PACKAGE) is not None
+            return None if there else "pip install 'cdsrcodec[jxl]' brings its plug-in"
+        return None if features.check(self.feature) else "this Pillow was built without it"
+
+    def _register(self) -> None:
+        """Make the format of a plug-in known to Pillow, decoded in one thread as it is encoded."""
+        if self.feature is None:
+            from pillow_jxl import JpegXLImagePlugin
+
+            JpegXLImagePlugin.DECODE_THREADS = 0
+
+
+Codec = LearnedCodec | PillowCodec
+
+
+def _whole(quality: float) -> dict[str, Any]:
+    return {"quality": round(quality)}
+
+
+def _layer(quality: float) -> dict[str, Any]:
+    return {"quality_layers": [quality]}
+
+
+def _avif(subsampling: str) -> PillowCodec:
+    return PillowCodec(
+        f"avif{subsampling.replace(':', '')}",
+        "AVIF",
+        "avif",
+        Scale(0, 100, 1, (10, 20, 30, 40, 50, 60, 70, 78, 85)),
+        (("subsampling", subsampling), ("speed", 4)),
+        _whole,
+    )
+
+
+# Mean rates of the ladders on photographs of 768x512 go from about 0.13 to 2.5 bpp, those of
+# JPEG, which has nothing below, from 0.15.
+PILLOW_CODECS = {
+    codec.name: codec
+    for codec in (
+        # Optimised Huffman tables; 4:2:0, as is Pillow's default.
+        PillowCodec(
+            "jpeg", "JPEG", "jpg", Scale(1, 95, 1, (4, 6, 10, 18, 30, 45, 60, 72, 80, 86, 89)),
+            (("optimize", True),), _whole,
+        ),
+        # The slowest and best search.
+        PillowCodec(
+            "webp", "WEBP", "webp", Scale(0, 100, 1, (0, 1, 5, 15, 30, 50, 65, 75, 82, 87, 91)),
+            (("method", 6),), _whole,
+        ),
+        _avif("4:2:0"),
+        _avif("4:4:4"),
+        # Its quality is the PSNR in dB that the encoder aims at.
+        PillowCodec(
+            "jp2", "JPEG2000", "jpg_2000", Scale(10, 50, 0.25, tuple(range(26, 43, 2))),
+            (("quality_mode", "dB"), ("irreversible", True)), _layer,
+        ),
+        # One thread, so that several workers do not crowd each other out.
+        PillowCodec(
+            "jxl", "JXL", None, Scale(0, 99, 1, (5, 10, 20, 35, 50, 65, 75, 83, 89)),
+            (("effort", 7), ("num_threads", 1)), _whole,
+        ),
+    )
+}  # fmt: skip
+CODEC_NAMES = (*LEARNED, *PILLOW_CODECS)
+
+
+def find_codec(text: str, *, device: str) -> Codec:
+    """The codec that the user calls NAME, or NAME:EFFORT for a learned one.
+
+    Raises:
+        ValueError: there is none.
+    """
+    name, separator, effort = text.partition(":")
+    if name in LEARNED and (effort.isdecimal() or not separator):
+        return LearnedCodec(text, name, int(effort or 0), device)
+    if name in PILLOW_CODECS and not separator:
+        return PILLOW_CODECS[name]
+    raise ValueError(f"there is no codec {text!r}; there are {', '.join(CODEC_NAMES)}")
+
+
+@cache
+def file_sha256(path: Path) -> str:
+    """Hash of a file's content, in hex; once a process."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(distribution: str) -> str:
+    from importlib.metadata import version
+
+    return version(distribution)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cdsrcodec.errors import FileAccessError, InputImageError, ModelError
+from cdsrcodec.evaluation.bench import running
+from cdsrcodec.evaluation.bench.journal import append_to_journal, read_journal
+from cdsrcodec.evaluation.bench.measuring import measure
+from cdsrcodec.evaluation.bench.plan import Settings, Unit
+from cdsrcodec.evaluation.bench.rows import Row, to_csv
+from cdsrcodec.evaluation.bench.running import JOURNAL, Measured, Progress, run_bench
+
+
+def run(settings: Settings, jobs: int = 1) -> tuple[Measured, list[Progress]]:
+    seen: list[Progress] = []
+    return run_bench(settings, jobs, seen.append), seen
+
+
+def untimed(rows: list[Row]) -> list[Row]:
+    return [
+        dataclasses.replace(row, encode_s=None, decode_s=0.0, peak_memory_bytes=None)
+        for row in rows
+    ]
+
+
+def test_rows_come_by_picture_codec_and_rung(settings: Settings) -> None:
+    measured, seen = run(settings)
+    assert [(row.image, row.method, row.rung) for row in measured.rows] == [
+        (image, codec, rung)
+        for image in ("a.png", "b.PNG") for codec in ("webp", "jpeg") for rung in (10.0, 60.0)
+    ]  # fmt: skip
+    assert measured.failures == {}
+    assert [progress.units_done for progress in seen] == list(range(9))
+    assert seen[-1].cost_done == pytest.approx(seen[-1].cost)
+
+
+def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    unbroken, _ = run(dataclasses.replace(settings, output=tmp_path / "unbroken"))
+    measured_units: list[Unit] = []
+
+    def die_after_three(unit: Unit, settings: Settings) -> Row | None:
+        if len(measured_units) == 3:
+            raise KeyboardInterrupt
+        measured_units.append(unit)
+        return measure(unit, settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "measure", die_after_three)
+        with pytest.raises(KeyboardInterrupt):
+            run(settings)
+    # As a process killed while it writes leaves the file.
+    with (settings.output / JOURNAL).open("a") as journal:
+        journal.write('{"key": "abc", "row": {"image": "a.p')
+    resumed, seen = run(settings)
+    assert resumed.units_resumed == 3
+    assert seen[0].units_done == 3
+    assert untimed(resumed.rows) == untimed(unbroken.rows)
+    assert len(resumed.rows) == 8
+    again, _ = run(settings)
+    assert again.units_resumed == 8
+    assert to_csv(again.rows) == to_csv(resumed.rows)
+
+
+def test_work_without_its_cut_out_is_done_again(settings: Settings) -> None:
+    first, _ = run(settings)
+    next((settings.output / "views").iterdir()).unlink()
+    second, _ = run(settings)
+    assert second.units_resumed == 7
+    assert untimed(second.rows) == untimed(first.rows)
+
+
+def test_a_renamed_picture_is_not_measured_again(settings: Settings) -> None:
+    run(settings)
+    (settings.folder / "a.png").rename(settings.folder / "z.png")
+    measured, _ = run(settings)
+    assert measured.units_resumed == 8
+    assert [row.image for row in measured.rows][-1] == "z.png"
+
+
+def test_bad_pictures_are_left_out_and_reported(settings: Settings) -> None:
+    (settings.folder / "broken.png").write_bytes(b"damaged")
+    Image.new("RGB", (16_400, 1)).save(settings.folder / "wide.png")  # too wide for WebP
+    measured, _ = run(settings)
+    assert {path.name for path in measured.failures} == {"broken.png", "wide.png"}
+    assert all(isinstance(error, InputImageError) for error in measured.failures.values())
+    assert {row.image for row in measured.rows} == {"a.png", "b.PNG"}
+    assert [picture.path.name for picture in measured.pictures] == ["a.png", "b.PNG"]
+
+
+def test_a_folder_of_bad_pictures_ends_with_the_first_error(settings: Settings) -> None:
+    for name in ("a.png", "b.PNG"):
+        (settings.folder / name).write_bytes(b"damaged")
+    with pytest.raises(InputImageError, match=r"a\.png"):
+        run(settings)
+
+
+def test_a_codec_that_cannot_run_ends_the_sweep(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(unit: Unit, settings: Settings) -> Row | None:
+        raise ModelError("no weights")
+
+    monkeypatch.setattr(running, "measure", refuse)
+    with pytest.raises(ModelError, match="no weights"):
+        run(settings)
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_any_work(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileAccessError, match="file"):
+        run(dataclasses.replace(settings, output=tmp_path / "file"))
+
+
+@pytest.mark.slow
+def test_two_processes_measure_what_one_does(settings: Settings, tmp_path: Path) -> None:
+    alone, _ = run(dataclasses.replace(settings, output=tmp_path / "alone"))
+    together, seen = run(settings, jobs=2)
+    assert untimed(together.rows) == untimed(alone.rows)
+    assert seen[-1].units_done == 8
+
+
+def test_the_journal_keeps_rows_and_their_absence(tmp_path: Path, row: Callable[..., Row]) -> None:
+    assert read_journal(tmp_path / "none") == {}
+    kept = row("a.png", "jpeg", 1.0, psnr_rgb_db=float("inf"))
+    append_to_journal(tmp_path / "journal", "one", kept)
+    append_to_journal(tmp_path / "journal", "two", None)
+    assert read_journal(tmp_path / "journal") == {"one": kept, "two": None}
+    with pytest.raises(FileAccessError):
+        append_to_journal(tmp_path / "missing" / "journal", "one", None)
+    with pytest.raises(FileAccessError):
+        read_journal(tmp_path)
