@@ -19,7 +19,7 @@ from cdsrcodec.container.header import MAGIC
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGING = ROOT / "packaging"
-GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.cdsr"))
+GOLDEN = sorted((ROOT / "tests" / "conformance" / "valid").glob("*.cdsr"))
 NAMESPACE = {"m": "http://www.freedesktop.org/standards/shared-mime-info"}
 
 
@@ -85,7 +85,7 @@ def test_the_thumbnailer_entry_calls_the_installed_program() -> None:
 
 def test_a_thumbnail_is_a_small_png(tmp_path: Path) -> None:
     target = tmp_path / "thumbnail"  # file managers give it no extension
-    source = ROOT / "tests" / "golden" / "alpha-33x20-q3.cdsr"
+    source = ROOT / "tests" / "conformance" / "valid" / "alpha-33x20-q3.cdsr"
     assert thumbnailer.main([str(source), str(target), "16"]) == 0
     with Image.open(target) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "RGBA", (16, 10))

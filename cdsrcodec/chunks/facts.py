@@ -6,7 +6,9 @@ Standard library only, so that listing a file needs no more.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple, TypeVar
 
 from cdsrcodec.container import Header, Stream, kinds
 from cdsrcodec.container.varint import pack_varint, read_varint
@@ -19,6 +21,7 @@ MAX_DPI_CODE = 100_000 * DPI_STEPS
 _CODE_MAX_BYTES = 5
 REDUCTION = 4  # of a picture that is to be decoded at 4x
 _SIDE_MAX_BYTES = 4
+Fact = TypeVar("Fact")
 _ORIGIN = re.compile(rb"(L|RGB|P|CMYK|YCbCr|LAB|HSV);(1|8|16|32)")
 
 
@@ -59,14 +62,8 @@ def unpack_origin(data: bytes) -> Origin:
 
 
 def origin_of(stream: Stream) -> Origin | None:
-    """What the first `orig` chunk tells; None without one, or where it is malformed."""
-    for chunk in stream.chunks:
-        if chunk.kind == kinds.ORIGIN:
-            try:
-                return unpack_origin(chunk.data)
-            except ValueError:
-                return None
-    return None
+    """What the first well-formed `orig` chunk tells; None without one."""
+    return _first(stream, kinds.ORIGIN, unpack_origin)
 
 
 def pack_full_size(size_px: tuple[int, int]) -> bytes:
@@ -93,14 +90,8 @@ def unpack_full_size(data: bytes, header: Header) -> tuple[int, int]:
 
 
 def full_size_of(stream: Stream) -> tuple[int, int] | None:
-    """What the first `full` chunk tells; None without one, or where it is malformed."""
-    for chunk in stream.chunks:
-        if chunk.kind == kinds.FULL_SIZE:
-            try:
-                return unpack_full_size(chunk.data, stream.header)
-            except ValueError:
-                return None
-    return None
+    """What the first well-formed `full` chunk tells; None without one."""
+    return _first(stream, kinds.FULL_SIZE, lambda data: unpack_full_size(data, stream.header))
 
 
 def pack_resolution(dpi: tuple[float, float]) -> bytes:
@@ -127,3 +118,12 @@ def unpack_resolution(data: bytes) -> tuple[float, float]:
     if end != len(data) or not is_short or not all(0 < c <= MAX_DPI_CODE for c in codes):
         raise ValueError("it is no resolution")
     return codes[0] / DPI_STEPS, codes[-1] / DPI_STEPS
+
+
+def _first(stream: Stream, kind: bytes, unpack: Callable[[bytes], Fact]) -> Fact | None:
+    """A malformed chunk counts as absent, so that the next one of its kind is the first."""
+    for chunk in stream.chunks:
+        if chunk.kind == kind:
+            with suppress(ValueError):
+                return unpack(chunk.data)
+    return None

@@ -7,9 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +23,6 @@ from cdsrcodec.imageio.writer import output_format
 
 Run = Callable[..., Result]
 Fails = Callable[..., str]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -300,29 +296,3 @@ def test_sigterm_in_the_middle_of_a_file_leaves_the_earlier_ones_and_no_parts(
     assert result.stderr.splitlines()[-1] == "error: terminated"
     assert files_below(out) == ["a.cdsr"]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-
-
-def test_a_batch_that_was_killed_goes_on_with_skip_existing(
-    run: Run, tmp_path: Path, out: Path, pixels: NDArray[np.uint8]
-) -> None:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for index in range(40):
-        Image.fromarray(np.roll(pixels, index, axis=1)).save(folder / f"{index:02}.png")
-    command = [sys.executable, "-m", "cdsrcodec", "encode", "-r", str(folder), "-o", str(out)]
-    batch = subprocess.Popen([*command, "--quiet"], cwd=ROOT)
-    give_up_s = time.monotonic() + 120
-    while not (out / "03.cdsr").exists() and time.monotonic() < give_up_s:
-        time.sleep(0.005)
-    batch.kill()
-    batch.wait()
-    made = {path: path.stat().st_mtime_ns for path in out.glob("*.cdsr")}
-    inodes = {path: path.stat().st_ino for path in made}
-    assert 4 <= len(made) < 40
-    result = run("encode", "-r", folder, "-o", out, "--skip-existing")
-    assert result.exit_code == 0
-    assert result.stderr.splitlines()[-1] == f"{40 - len(made)} encoded, {len(made)} skipped"
-    assert {path: path.stat().st_ino for path in made} == inodes
-    whole = sorted(out.glob("*.cdsr"))
-    assert [path.stem for path in whole] == [f"{index:02}" for index in range(40)]
-    assert all(cdsrcodec.verify_file(path).width_px == 37 for path in whole)

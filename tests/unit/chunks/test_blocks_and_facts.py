@@ -10,11 +10,16 @@ import pytest
 from cdsrcodec.chunks.blocks import pack_block, unpack_block
 from cdsrcodec.chunks.facts import (
     Origin,
+    full_size_of,
+    origin_of,
+    pack_full_size,
     pack_origin,
     pack_resolution,
     unpack_origin,
     unpack_resolution,
 )
+from cdsrcodec.chunks.sidecar import sidecar_of
+from cdsrcodec.container import Chunk, Header, Stream
 
 
 def deflate(block: bytes) -> bytes:
@@ -113,3 +118,20 @@ def test_whole_numbers_of_pixels_per_metre_are_exact(pixels_per_metre: int) -> N
 def test_another_resolution_is_malformed(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"malformed|no resolution"):
         unpack_resolution(data)
+
+
+def test_the_first_well_formed_chunk_of_its_kind_counts_whoever_asks() -> None:
+    chunks = (
+        Chunk(b"orig", b"RGB;7"),
+        Chunk(b"full", b""),
+        Chunk(b"orig", b"L;16"),
+        Chunk(b"full", pack_full_size((120, 66))),
+        Chunk(b"orig", b"P;8"),
+        Chunk(b"full", pack_full_size((119, 65))),
+    )
+    stream = Stream(Header(1, bytes(4), 0, 30, 17, 0), chunks, b"")
+    sidecar = sidecar_of(stream)
+    assert origin_of(stream) == sidecar.origin == Origin("L", 16)
+    assert full_size_of(stream) == sidecar.full_size_px == (120, 66)
+    assert len(sidecar.warnings) == 4
+    assert origin_of(Stream(stream.header, chunks[:2], b"")) is None

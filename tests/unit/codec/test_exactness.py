@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from cdsrcodec.codec import decode_symbols
 
 ROOT = Path(__file__).resolve().parents[3]
-GOLDEN = ROOT / "tests" / "golden"
+GOLDEN = ROOT / "tests" / "conformance" / "valid"
 
 # Few, for every process reads them all.
 GOLDEN_NAMES = ["cat-96x80-q8.cdsr", "noise-48x48-q8.cdsr", "row-300x1-q5.cdsr"]

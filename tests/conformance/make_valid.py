@@ -1,15 +1,16 @@
-"""Writes golden streams and what they decode to.
+"""Writes golden streams, the valid ones of the conformance set, and what they decode to.
 
-    python tests/golden/make_golden.py
+    python tests/conformance/make_valid.py
 
 Golden files say what every later version must still read, so they are never made
-anew: the program makes those of PICTURES that are not in expected.json yet.
+anew: the program makes those of PICTURES that are not in valid/expected.json yet.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import sys
 import zlib
 from collections.abc import Callable
@@ -25,8 +26,8 @@ import cdsrcodec
 from cdsrcodec.codec import decode_symbols
 from cdsrcodec.container import Chunk, Stream, read_stream, write_stream
 
-HERE = Path(__file__).resolve().parent
-SAMPLES = HERE.parents[1] / "sample_images"
+HERE = Path(__file__).resolve().parent / "valid"
+SAMPLES = HERE.parents[2] / "sample_images"
 MEANS_A_SIDE = 3
 
 
@@ -41,6 +42,11 @@ def black_and_white_noise() -> NDArray[np.uint8]:
     return (255 * np.random.default_rng(0).integers(0, 2, (48, 48, 3))).astype(np.uint8)
 
 
+def three_byte_row() -> NDArray[np.uint8]:
+    """One row of grey, as long as the first width that takes three bytes."""
+    return np.full((1, 16_384, 3), 128, np.uint8)
+
+
 def soft_plane(width_px: int, height_px: int) -> bytes:
     """An 8-bit ALPH chunk by hand: stored, and with every filter of PNG."""
     rng = np.random.default_rng(5)
@@ -53,6 +59,53 @@ def mask_plane(width_px: int, height_px: int) -> bytes:
     rng = np.random.default_rng(6)
     rows = (b"\0" + rng.bytes(-(-width_px // 8)) for _ in range(height_px))
     return b"\x01" + zlib.compress(b"".join(rows), 0)
+
+
+def deflated(block: bytes) -> bytes:
+    """A metadata chunk of method 01."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return b"\x01" + compressor.compress(block) + compressor.flush()
+
+
+def icc_profile() -> bytes:
+    """A display profile by hand (ICC.1:2001-04): the primaries of sRGB with a gamma of 1.8."""
+    points = {
+        b"wtpt": (0.9642, 1.0, 0.8249),
+        b"rXYZ": (0.4361, 0.2225, 0.0139),
+        b"gXYZ": (0.3851, 0.7169, 0.0971),
+        b"bXYZ": (0.1431, 0.0606, 0.7141),
+    }
+    tags = {
+        name: b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(65536 * value) for value in point))
+        for name, point in points.items()
+    }
+    curve = b"curv" + bytes(4) + struct.pack(">IHxx", 1, round(1.8 * 256))
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    table, body = struct.pack(">I", len(tags)), b""
+    start = 128 + len(table) + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(data))
+        body += data
+    front = struct.pack(">I4xI4s4s4s", start + len(body), 0x02100000, b"mntr", b"RGB ", b"XYZ ")
+    white = tags[b"wtpt"][8:]
+    return front + bytes(12) + b"acsp" + bytes(28) + white + bytes(48) + table + body
+
+
+def exif_block() -> bytes:
+    """A big-endian Exif block with one field, the maker "cdsr"."""
+    field = struct.pack(">HHI", 0x010F, 2, 5) + struct.pack(">I", 26)
+    return b"MM\0*" + struct.pack(">IH", 8, 1) + field + bytes(4) + b"cdsr\0\0"
+
+
+MALFORMED = (
+    Chunk(b"zzzz", b"of a kind that nobody knows"),
+    Chunk(b"orig", b"RGB;7"),
+    Chunk(b"full", b"\x01\x01"),
+    Chunk(b"phys", b"\x00"),
+    Chunk(b"iccp", b"\x02of a method that nobody knows"),
+    Chunk(b"exif", b"\x00II*\0"),
+    Chunk(b"xmpm", b"\x00\xff is no UTF-8"),
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +148,31 @@ PICTURES = {
             Chunk(b"xmpm", b"\0<x:xmpmeta/>"),
         ),
     ),
+    "metadata-30x17-q5": Golden(
+        partial(photograph, "cat.png", (150, 100, 180, 117)),
+        5.0,
+        (
+            Chunk(b"orig", b"P;8"),
+            Chunk(b"full", bytes((120, 66))),
+            Chunk(b"phys", bytes.fromhex("C08DB701 80897A")),
+            Chunk(b"iccp", deflated(icc_profile())),
+            Chunk(b"exif", b"\0" + exif_block()),
+            Chunk(b"xmpm", deflated(b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>')),
+        ),
+    ),
+    "malformed-optional-16x32-q2": Golden(
+        partial(photograph, "coffee.png", (200, 100, 216, 132)), 2.0, MALFORMED
+    ),
+    "cmyk-column-1x40-q8": Golden(
+        partial(photograph, "cat.png", (200, 100, 201, 140)), 8.0, (Chunk(b"orig", b"CMYK;8"),)
+    ),
+    "grey-15x15-q1": Golden(
+        partial(photograph, "rocket.png", (300, 100, 315, 115)), 1.0, (Chunk(b"orig", b"L;1"),)
+    ),
+    "two-byte-sides-144x130-q1": Golden(
+        partial(photograph, "coffee.png", (150, 60, 294, 190)), 1.0
+    ),
+    "three-byte-side-16384x1-q1": Golden(three_byte_row, 1.0),
 }
 
 
@@ -117,8 +195,10 @@ def describe(data: bytes) -> dict[str, object]:
     beside: dict[str, object] = {}
     if image.has_transparency_data:
         alpha = image.getchannel("A").tobytes()
-        beside = {"mode": image.mode, "alpha_sha256": hashlib.sha256(alpha).hexdigest()}
+        beside = {"alpha_sha256": hashlib.sha256(alpha).hexdigest()}
     return {
+        "mode": image.mode,
+        "info": sorted(image.info),
         "model_id": stream.header.model_id,
         "entropy_tag": stream.header.entropy_tag.hex(),
         "quality_code": stream.header.quality_code,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -14,24 +15,62 @@ import pytest
 import torch
 
 import cdsrcodec
+from cdsrcodec.chunks.facts import PLAIN_ORIGIN
+from cdsrcodec.chunks.sidecar import sidecar_of
 from cdsrcodec.codec import decode_symbols
 from cdsrcodec.codec.loading import entropy_model
-from cdsrcodec.container import read_stream, write_stream
+from cdsrcodec.container import kinds, read_stream, write_stream
+from cdsrcodec.container.varint import pack_varint
+from cdsrcodec.imageio.metadata import Metadata
 from cdsrcodec.models.integer_prior import LatentWalk
-from cdsrcodec.models.registry import codec_named
+from cdsrcodec.models.registry import CODECS, codec_named
 
 pytestmark = pytest.mark.golden
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent / "valid"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((HERE / "expected.json").read_text("utf-8"))
+COMPATIBILITY = (HERE.parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
 HEADER_FIELDS = ("model_id", "quality_code", "width_px", "height_px", "symbol_crc")
+REGISTERED = (
+    kinds.ALPHA,
+    kinds.ORIGIN,
+    kinds.FULL_SIZE,
+    kinds.RESOLUTION,
+    kinds.ICC_PROFILE,
+    kinds.EXIF,
+    kinds.XMP,
+)
 # Grey levels that the mean of a part may move by when the decoder is trained on.
 MEAN_TOLERANCE = 2.0
 
 
 def test_every_golden_file_is_expected_and_there_are_some() -> None:
     assert sorted(path.name for path in HERE.glob("*.cdsr")) == sorted(EXPECTED)
-    assert len(EXPECTED) >= 9
+    assert len(EXPECTED) >= 17
+
+
+def test_every_registered_chunk_and_colour_mode_is_among_them() -> None:
+    found = {kind for expected in EXPECTED.values() for kind, _ in expected["chunks"]}
+    assert found >= {kind.decode() for kind in REGISTERED}
+    modes = {expected["mode"] for expected in EXPECTED.values()}
+    assert modes == {"L", "LA", "RGB", "RGBA"}
+    sizes = [(expected["width_px"], expected["height_px"]) for expected in EXPECTED.values()]
+    assert {max(len(pack_varint(side_px)) for side_px in size) for size in sizes} == {1, 2, 3}
+
+
+def test_malformed_optional_chunks_count_as_absent() -> None:
+    stream = read_stream((HERE / "malformed-optional-16x32-q2.cdsr").read_bytes())
+    sidecar = sidecar_of(stream)
+    assert (sidecar.origin, sidecar.full_size_px) == (PLAIN_ORIGIN, None)
+    assert sidecar.metadata == Metadata()
+    assert len(sidecar.warnings) == len(stream.chunks) - 1  # the one of an unknown kind is none
+
+
+def test_a_picture_with_a_full_size_is_cut_to_it() -> None:
+    data = (HERE / "metadata-30x17-q5.cdsr").read_bytes()
+    image = cdsrcodec.decode(data, sr=4, device="cpu")
+    assert image.size == (120, 66)
+    assert image.info["dpi"] == (1200.0, 800.0)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -58,6 +97,7 @@ def test_symbols_are_exactly_those_that_were_encoded(name: str) -> None:
 def test_pixels_have_the_colours_that_were_seen(name: str) -> None:
     expected = EXPECTED[name]
     image = cdsrcodec.decode((HERE / name).read_bytes(), device="cpu")
+    assert (image.mode, sorted(image.info)) == (expected["mode"], expected["info"])
     pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape == (expected["height_px"], expected["width_px"], 3)
     means = expected["mean_rgb"]
@@ -71,7 +111,6 @@ def test_alpha_planes_are_exactly_those_that_were_written() -> None:
     assert {EXPECTED[name]["mode"] for name in transparent} == {"LA", "RGBA"}
     for name in transparent:
         image = cdsrcodec.decode((HERE / name).read_bytes(), device="cpu")
-        assert image.mode == EXPECTED[name]["mode"]
         alpha = image.getchannel("A").tobytes()
         assert hashlib.sha256(alpha).hexdigest() == EXPECTED[name]["alpha_sha256"]
 
@@ -86,9 +125,18 @@ def test_symbols_outside_their_tables_are_among_them() -> None:
     assert (np.abs(first_step) > model.gaussian.highs[indexes]).sum() > 0
 
 
+def test_the_document_lists_every_model_that_is_read() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| `([0-9a-f]{8})` \|", COMPATIBILITY, re.MULTILINE)
+    read = {
+        (entry.name, str(entry.model_id), entry.entropy_tag().hex()) for entry in CODECS.values()
+    }
+    assert set(rows) == read
+    assert {expected["entropy_tag"] for expected in EXPECTED.values()} <= {tag for *_, tag in rows}
+
+
 @pytest.fixture(scope="module")
 def make_golden() -> Callable[[Path], None]:
-    main: Callable[[Path], None] = runpy.run_path(str(HERE / "make_golden.py"))["main"]
+    main: Callable[[Path], None] = runpy.run_path(str(HERE.parent / "make_valid.py"))["main"]
     return main
 
 
