@@ -22,7 +22,10 @@ from cdsrcodec.container import Limits, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError
 
 if TYPE_CHECKING:
+    import torch
+
     from cdsrcodec.codec import OnStep
+    from cdsrcodec.imageio.reader import Picture
 
 
 def encode_file(
@@ -71,11 +74,8 @@ def encode_file(
         DesyncError: the comparison failed: a fault of the machine or of this program.
         CdsrError, ValueError: as encode.
     """
-    import numpy as np
-
     from cdsrcodec.chunks.sidecar import chunks_of
-    from cdsrcodec.codec import decode_pixels, decode_symbols, encode_pixels, resolve_device
-    from cdsrcodec.imageio.fidelity import psnr_db
+    from cdsrcodec.codec import decode_symbols, encode_pixels, resolve_device
     from cdsrcodec.imageio.reader import read_picture
     from cdsrcodec.imageio.writer import check_output, write_bytes
 
@@ -95,22 +95,40 @@ def encode_file(
             on_step=on_step,
         )
         decode_symbols(data)
-    psnr_rgb_db = None
-    if measure_psnr:
-        decoded = decode_pixels(data, sr=1, upscaler="latent", device=torch_device)
-        psnr_rgb_db = psnr_db(np.subtract(picture.pixels, decoded, dtype=np.int32))
+    psnr_rgb_db = _psnr_rgb_db(picture, data, torch_device) if measure_psnr else None
     write_bytes(data, target, like=source if keep_attributes else None)
-    height_px, width_px = picture.pixels.shape[:2]
+    return _encode_report(picture, data, psnr_rgb_db, time.perf_counter() - begin_s, torch_device)
+
+
+def _psnr_rgb_db(picture: Picture, data: bytes, device: torch.device) -> float:
+    """Of the 8-bit picture of native size."""
+    import numpy as np
+
+    from cdsrcodec.codec import decode_pixels
+    from cdsrcodec.imageio.fidelity import psnr_db
+
+    x_hat = decode_pixels(data, sr=1, upscaler="latent", device=device)
+    return psnr_db(np.subtract(picture.pixels, x_hat, dtype=np.int32))
+
+
+def _encode_report(
+    picture: Picture,
+    data: bytes,
+    psnr_rgb_db: float | None,
+    elapsed_s: float,
+    device: torch.device,
+) -> EncodeReport:
+    header = read_stream(data).header
     return EncodeReport(
-        width_px,
-        height_px,
-        read_stream(data).header.quality,
-        len(data),
-        8 * len(data) / (width_px * height_px),
-        psnr_rgb_db,
-        time.perf_counter() - begin_s,
-        torch_device.type,
-        picture.warnings,
+        width_px=header.width_px,
+        height_px=header.height_px,
+        quality=header.quality,
+        stream_bytes=len(data),
+        bpp=8 * len(data) / (header.width_px * header.height_px),
+        psnr_rgb_db=psnr_rgb_db,
+        elapsed_s=elapsed_s,
+        device=device.type,
+        warnings=picture.warnings,
     )
 
 
@@ -146,23 +164,17 @@ def decode_file(
         CdsrError, ValueError: as decode.
     """
     from cdsrcodec.chunks.sidecar import has_alpha
+    from cdsrcodec.imageio import writer
     from cdsrcodec.imageio.tagging import holds_profile
-    from cdsrcodec.imageio.writer import (
-        check_alpha,
-        check_output,
-        check_size,
-        output_format,
-        write_image,
-    )
 
     begin_s = time.perf_counter()
-    check_output(target, source, overwrite=overwrite)
+    writer.check_output(target, source, overwrite=overwrite)
     data = _read_file(source)
     with _about(source):
         stream = read_stream(data, limits=Limits(max_pixels=max_pixels))
-    check_size(target, stream.header.width_px * sr, stream.header.height_px * sr)
+    writer.check_size(target, stream.header.width_px * sr, stream.header.height_px * sr)
     if has_alpha(stream):
-        check_alpha(target)
+        writer.check_alpha(target)
     check_weights(upscaler_weights, upscaler if sr != 1 else None)
     from cdsrcodec.codec import decode_picture, resolve_device
 
@@ -174,9 +186,9 @@ def decode_file(
             upscaler=upscaler,
             device=torch_device,
             upscaler_weights=upscaler_weights,
-            in_source_space=holds_profile(output_format(target)),
+            in_source_space=holds_profile(writer.output_format(target)),
         )
-    warnings += write_image(image, target, like=source if keep_attributes else None)
+    warnings += writer.write_image(image, target, like=source if keep_attributes else None)
     return DecodeReport(
         image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings
     )
@@ -210,31 +222,25 @@ def upscale_file(
         LimitError: larger than the format of target holds.
         CdsrError, ValueError: as upscale, and about the format as decode_file.
     """
+    from cdsrcodec.imageio import writer
     from cdsrcodec.imageio.reader import read_picture
     from cdsrcodec.imageio.tagging import holds_profile
-    from cdsrcodec.imageio.writer import (
-        check_alpha,
-        check_output,
-        check_size,
-        output_format,
-        write_image,
-    )
 
     begin_s = time.perf_counter()
-    check_output(target, source, overwrite=overwrite)
-    in_source_space = holds_profile(output_format(target))
+    writer.check_output(target, source, overwrite=overwrite)
+    in_source_space = holds_profile(writer.output_format(target))
     picture = read_picture(source, max_pixels=max_pixels)
     height_px, width_px = picture.pixels.shape[:2]
-    check_size(target, width_px * UPSCALE, height_px * UPSCALE)
+    writer.check_size(target, width_px * UPSCALE, height_px * UPSCALE)
     if picture.alpha is not None:
-        check_alpha(target)
+        writer.check_alpha(target)
     from cdsrcodec.codec import resolve_device
 
     torch_device = resolve_device(device)
     image = upscale_picture(
         picture, upscaler, upscaler_weights, device, in_source_space=in_source_space
     )
-    warnings = picture.warnings + write_image(
+    warnings = picture.warnings + writer.write_image(
         image, target, like=source if keep_attributes else None
     )
     return DecodeReport(

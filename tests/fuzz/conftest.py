@@ -9,7 +9,7 @@ import pytest
 from tests.fuzz.campaign import bounded_process
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def bounded() -> Iterator[None]:
     with bounded_process():
         yield
