@@ -234,6 +234,20 @@ def export(run: Path, target: Path) -> None:
     click.echo(f"{target}: written")
 
 
+@train.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=options.FILE)
+@click.option("-o", "--output", type=options.FILE, required=True, help="Folder for the mean.")
+@options.debug_option
+def average(runs: tuple[Path, ...], output: Path) -> None:
+    """Average the weights of the finished runs RUN..., to be exported like one.
+
+    The runs must have trained the same part, from the same start or from each other.
+    """
+    from cdsrcodec.training.runs import average_runs
+
+    click.echo(f"{average_runs(runs, output)}: written")
+
+
 def _announce(weights: Path) -> None:
     """The last line of a run, once however many processes trained."""
     from cdsrcodec.training.distributed import is_first_process

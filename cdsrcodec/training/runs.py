@@ -7,12 +7,13 @@ A run's folder holds `checkpoint.pt` (to resume), `log.csv`, and at the end
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from cdsrcodec.errors import TrainingError
@@ -35,6 +36,7 @@ from cdsrcodec.training.upscaler_recipe import (
 
 CODEC_FILE = "codec.safetensors"
 UPSCALER_FILE = "upscaler.safetensors"
+_SETTINGS = ((CODEC_FILE, "part"), (UPSCALER_FILE, "blocks"))  # kept in their metadata
 OnStep = Callable[[StepReport], None]
 
 
@@ -154,9 +156,48 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
     return export_codec(network, target)
 
 
+def average_runs(runs: Sequence[Path], output: Path) -> Path:
+    """The mean of the weights of finished runs, as a finished run of its own.
+
+    Runs that began with the same weights lie in one valley of the loss: their mean is
+    free of the noise that each of them ended with.
+
+    Args:
+        runs: folders of finished runs of one kind.
+        output: folder for the mean.
+
+    Returns:
+        The file of weights, as a run leaves it.
+
+    Raises:
+        TrainingError: a run is not finished, or they are of different networks.
+        FileAccessError: the output cannot be written.
+
+    Source: Izmailov et al. 2018 (stochastic weight averaging), arXiv:1803.05407.
+    """
+    finished = [_finished_weights(run) for run in runs]
+    kinds = {(file.name, setting) for file, setting in finished}
+    states = [load_file(file) for file, _ in finished]
+    shapes = {tuple((name, s[name].shape) for name in sorted(s)) for s in states}
+    if len(kinds) != 1 or len(shapes) != 1:
+        raise TrainingError(
+            "the runs trained different networks. hint: average runs of one recipe and setting"
+        )
+    ((file_name, setting),) = kinds
+    mean = {
+        # Integers are constants of the network, and the same in all.
+        name: torch.stack([s[name] for s in states]).mean(0) if t.is_floating_point() else t
+        for name, t in states[0].items()
+    }
+    make_folder(output)
+    target = output / file_name
+    write_tensors(target, mean, {dict(_SETTINGS)[file_name]: setting})
+    return target
+
+
 def _finished_weights(run: Path) -> tuple[Path, str]:
     """The file that a finished run left, and the setting that its metadata keep."""
-    for name, key in ((CODEC_FILE, "part"), (UPSCALER_FILE, "blocks")):
+    for name, key in _SETTINGS:
         file = run / name
         if not file.is_file():
             continue

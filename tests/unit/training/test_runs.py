@@ -24,7 +24,7 @@ from cdsrcodec.sr.registry import UpscalerEntry
 from cdsrcodec.training.codec_recipe import CodecRecipeConfig, TrainableCdsr1, load_network
 from cdsrcodec.training.export import export_codec
 from cdsrcodec.training.loop import LoopConfig, StepReport
-from cdsrcodec.training.runs import OnStep, export_run, resolve_precision, train_codec
+from cdsrcodec.training.runs import OnStep, average_runs, export_run, resolve_precision, train_codec
 from cdsrcodec.training.upscaler_recipe import new_upscaler
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -140,6 +140,28 @@ def test_a_run_leaves_its_weights_checkpoint_and_log(codec_run: Path, upscaler_r
         assert opened.metadata() == {"part": "all"}
     with safe_open(upscaler_run / "upscaler.safetensors", "pt") as opened:
         assert opened.metadata() == {"blocks": "1"}
+
+
+def test_the_mean_of_runs_is_a_finished_run(
+    codec_run: Path, decoder_run: Path, upscaler_run: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    weights = load_file(decoder_run / "codec.safetensors")
+    other = run_folder / "other"
+    other.mkdir(parents=True)
+    moved = {n: t + 1 if t.is_floating_point() else t for n, t in weights.items()}
+    save_file(moved, other / "codec.safetensors", {"part": "decoder"})
+    target = average_runs([decoder_run, other], run_folder / "mean")
+    assert target == run_folder / "mean" / "codec.safetensors"
+    for name, tensor in load_file(target).items():
+        torch.testing.assert_close(tensor, (weights[name] + moved[name]) / 2, check_dtype=False)
+    export_run(run_folder / "mean", tmp_path)
+    assert stems(tmp_path) == ["decoder"]
+    for different in (codec_run, upscaler_run):
+        with pytest.raises(TrainingError, match="different networks"):
+            average_runs([decoder_run, different], run_folder / "none")
+    with pytest.raises(TrainingError, match="no finished run"):
+        average_runs([decoder_run, tmp_path], run_folder / "none")
+    assert not (run_folder / "none").exists()
 
 
 def test_a_codec_run_moves_every_tensor(codec_run: Path, shipped_network: TrainableCdsr1) -> None:
