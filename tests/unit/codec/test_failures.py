@@ -138,12 +138,13 @@ def test_weights_that_are_missing_or_damaged_are_named(
 ) -> None:
     # A name of its own each time: what is loaded is kept by its entry.
     entry = CodecEntry(f"codec of {content!r}", 9, tmp_path)
-    upscaler = UpscalerEntry("other", entry.name, tmp_path / "latent.safetensors")
+    latent_file = tmp_path / "latent.safetensors"
+    upscaler = UpscalerEntry("other", entry.name, latent_file)
     loads: dict[Path, Callable[[], object]] = {
         entry.entropy_file: lambda: entropy_model(entry),
         entry.encoder_file: lambda: encoder_network(entry, CPU),
         entry.decoder_file: lambda: decoder_network(entry, CPU),
-        upscaler.file: lambda: latent_upscaler(upscaler, CPU),
+        latent_file: lambda: latent_upscaler(upscaler, CPU),
     }
     for path, load in loads.items():
         if content is not None:
