@@ -10,5 +10,7 @@ ORIGIN = b"orig"
 RESOLUTION = b"phys"
 FULL_SIZE = b"full"
 
+# In the order in which they are written.
+REGISTERED = (ALPHA, ORIGIN, FULL_SIZE, RESOLUTION, ICC_PROFILE, EXIF, XMP)
 # The critical ones among them: a file with any other such kind is refused.
 UNDERSTOOD = frozenset({ALPHA})

@@ -14,15 +14,6 @@ from cdsrcodec.container.header import MAGIC
 from cdsrcodec.container.stream import WORD_BYTES
 from cdsrcodec.container.varint import pack_varint
 
-KINDS = (
-    kinds.ALPHA,
-    kinds.ORIGIN,
-    kinds.FULL_SIZE,
-    kinds.RESOLUTION,
-    kinds.ICC_PROFILE,
-    kinds.EXIF,
-    kinds.XMP,
-)
 BLOCK_MAX_BYTES = 2**22
 SIDES_PX = (0, 1, 2, 3, 15, 16, 17, 64, 65, 127, 128, 255, 16_383, 16_384, 2**21 - 1, 2**21)
 COUNTS = (0, 1, 2, 3, 255, 256, 16_383)
@@ -168,7 +159,7 @@ def _change_chunks(rng: Random, raw: RawStream) -> None:
     if way == 0:
         raw.count = _odd_varint(rng, COUNTS)
     elif way <= 2 or not raw.chunks:
-        kind = rng.choice(KINDS)
+        kind = rng.choice(kinds.REGISTERED)
         data = rng.choice((b"", rng.randbytes(rng.randint(1, 40)), BOMB_BLOCK, b"\x08" + BOMB_ROWS))
         place = rng.randint(0, len(raw.chunks))
         raw.chunks.insert(place, RawChunk(kind, pack_varint(len(data)), data))
@@ -187,7 +178,7 @@ def _change_chunk(rng: Random, chunk: RawChunk) -> None:
     way = rng.randrange(8)
     if way == 0:
         letters = "".join(rng.choices(string.ascii_letters, k=4)).encode()
-        chunk.kind = rng.choice((*KINDS, letters, letters.lower(), rng.randbytes(4)))
+        chunk.kind = rng.choice((*kinds.REGISTERED, letters, letters.lower(), rng.randbytes(4)))
     elif way == 1:
         chunk.length = _odd_varint(rng, LENGTHS_BYTES)
     elif way == 2:
