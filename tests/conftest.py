@@ -1,11 +1,13 @@
-"""Skips the tests whose device or data is not on this machine."""
+"""Keeps tests off what this machine has not, and off the models that its user has installed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+HOME_VARIABLE = "CDSRCODEC_HOME"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -18,3 +20,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_installed_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Child processes inherit it too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(tmp_path_factory.mktemp("home")))
+        yield

@@ -29,6 +29,7 @@ FLOORS = {
     "api": 4,
     "training": 4,
     "codec": 3,
+    "zoo": 3,
     "chunks": 2,
     "models": 2,
     "sr": 2,
@@ -53,13 +54,14 @@ THIRD_PARTY: dict[str, set[str]] = {
     "api": {"PIL", "numpy", "torch"},
     "training": {"PIL", "compressai", "numpy", "safetensors", "torch"},
     "codec": {"PIL", "numpy", "safetensors", "torch"},
+    "zoo": {"numpy", "safetensors", "torch"},
     "chunks": {"PIL", "numpy"},
     "models": {"numpy", "safetensors", "torch"},
     "sr": {"numpy", "safetensors", "torch"},
     "container": set(),
     "entropy": {"constriction", "numpy"},
     "imageio": {"PIL", "numpy"},
-    "layers": {"numpy", "torch"},
+    "layers": {"numpy", "safetensors", "torch"},
     "errors": set(),
 }  # fmt: skip
 

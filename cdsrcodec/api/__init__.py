@@ -6,7 +6,8 @@ import it when they are called.
 
 from cdsrcodec.api.files import decode_file, encode_file, info_file, upscale_file, verify_file
 from cdsrcodec.api.reports import ChunkInfo, DecodeReport, EncodeReport, StreamInfo
-from cdsrcodec.api.streams import DEFAULT_QUALITY, Sr, decode, encode, info, upscale
+from cdsrcodec.api.streams import Sr, decode, encode, info, upscale
+from cdsrcodec.models.registry import DEFAULT_QUALITY
 
 __all__ = [
     "DEFAULT_QUALITY",

@@ -20,6 +20,7 @@ from cdsrcodec.api.streams import (
 )
 from cdsrcodec.container import Limits, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError
+from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,8 @@ def encode_file(
     target_size_bytes: int | None = None,
     target_bpp: float | None = None,
     target_psnr_db: float | None = None,
-    codec: str = "cdsr1",
+    codec: str = CDSR1,
+    metric: str = DEFAULT_METRIC,
     effort: int = 0,
     device: str = "auto",
     strip: Collection[str] = (),
@@ -59,6 +61,7 @@ def encode_file(
         target_bpp: as encode.
         target_psnr_db: as encode.
         codec: as encode.
+        metric: as encode.
         effort: as encode.
         device: as encode.
         strip: as encode.
@@ -89,6 +92,7 @@ def encode_file(
             picture.pixels,
             quality=goal,
             codec=codec,
+            metric=metric,
             device=torch_device,
             effort=effort,
             chunks=chunks_of(picture, strip),

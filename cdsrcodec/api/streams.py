@@ -10,7 +10,7 @@ from cdsrcodec.api.reports import ChunkInfo, StreamInfo
 from cdsrcodec.chunks.facts import full_size_of, origin_of
 from cdsrcodec.container import FORMAT_VERSION, read_stream
 from cdsrcodec.errors import InputImageError
-from cdsrcodec.models.registry import codec_of_stream
+from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC, DEFAULT_QUALITY, codec_of_stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cdsrcodec.codec import OnStep, Target
     from cdsrcodec.imageio.reader import Picture
 
-DEFAULT_QUALITY = 4.0
 Sr = Literal[1, 4]
 UPSCALE = 4
 
@@ -32,7 +31,8 @@ def encode(
     target_size_bytes: int | None = None,
     target_bpp: float | None = None,
     target_psnr_db: float | None = None,
-    codec: str = "cdsr1",
+    codec: str = CDSR1,
+    metric: str = DEFAULT_METRIC,
     effort: int = 0,
     device: str = "auto",
     strip: Collection[str] = (),
@@ -46,14 +46,16 @@ def encode(
     Args:
         image: a PIL image, which is brought to upright 8-bit sRGB, or a uint8 array
             (H, W, 3) of RGB.
-        quality: 1.0 (smallest) to 8.0 (best), real, in steps of 1/32; 4.0 where neither it
-            nor a target is given. At most one of these four may be.
+        quality: 1.0 (smallest) to 8.0 (best), real, in steps of 1/32, or whole numbers where
+            the codec has only these; 4.0 where neither it nor a target is given. At most one
+            of these four may be.
         target_size_bytes: the highest quality whose stream has at most so many bytes.
         target_bpp: the same, in bits per native pixel.
         target_psnr_db: the smallest stream whose decoded 8-bit RGB picture is so good.
-        codec: a codec of the registry.
+        codec: "cdsr1" or "bmshj2018-hyperprior".
+        metric: "mse" or, of bmshj2018-hyperprior, "ms-ssim": what its weights were trained for.
         effort: 0 to 9: more makes a better file and takes longer (docs/cli.md), for every
-            quality that a target makes it try.
+            quality that a target makes it try. Of cdsr1 alone.
         device: "auto", "cpu" or "cuda", for the transforms.
         strip: metadata to leave out: "exif", "xmp", "icc" or "all".
         downscale: 4 codes a quarter of each side, which `decode(sr=4)` enlarges to the size
@@ -64,12 +66,13 @@ def encode(
         A .cdsr stream (docs/format.md).
 
     Raises:
-        ValueError: quality, a target, effort, strip or downscale out of range, or two of
-            the first two.
+        ValueError: quality, a target, metric, effort, strip or downscale out of range or not of
+            this codec, or two of the first two.
         InputImageError: not a picture that can be coded.
         LimitError: more pixels than the format's readers accept, or a target that no
             quality meets: the message says the nearest value that one does.
-        ModelError, DeviceError: no such codec or device.
+        ModelError: no such codec, or its weights are not installed.
+        DeviceError: no such device.
     """
     from cdsrcodec.chunks.sidecar import chunks_of
     from cdsrcodec.codec import encode_pixels, resolve_device
@@ -80,6 +83,7 @@ def encode(
         picture.pixels,
         quality=goal,
         codec=codec,
+        metric=metric,
         device=resolve_device(device),
         effort=effort,
         chunks=chunks_of(picture, strip),
@@ -230,7 +234,7 @@ def info(data: bytes) -> StreamInfo:
     stream = read_stream(data)
     header, origin = stream.header, origin_of(stream)
     full_width_px, full_height_px = full_size_of(stream) or (None, None)
-    entry = codec_of_stream(header.model_id, header.entropy_tag)
+    entry = codec_of_stream(header)
     return StreamInfo(
         version=FORMAT_VERSION,
         codec=entry.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import cdsrcodec
-from cdsrcodec.models.registry import CODECS
+from cdsrcodec.models.registry import installed, shipped
 from cdsrcodec.sr.registry import UPSCALERS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _details() -> Iterator[tuple[str, str]]:
             yield f"cuda:{index}", f"{torch.cuda.get_device_name(index)}, CUDA {torch.version.cuda}"
     else:
         yield "cuda", "no device"
-    for entry in CODECS.values():
+    for entry in (*shipped(), *installed()):
         yield "codec", f"{entry.name}, model {entry.model_id}, tag {entry.entropy_tag().hex()}"
     for upscaler in UPSCALERS:
         if upscaler.codec is not None:

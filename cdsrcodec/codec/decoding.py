@@ -18,9 +18,7 @@ from cdsrcodec.codec.tiles import CORE_1X, CORE_4X, HALO
 from cdsrcodec.container import QUALITY_STEPS, Header, read_stream
 from cdsrcodec.entropy import SymbolReader, symbol_crc
 from cdsrcodec.errors import DesyncError
-from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_STRIDE
-from cdsrcodec.models.context_prior import STEPS
-from cdsrcodec.models.integer_prior import LatentWalk, hyper_size
+from cdsrcodec.models.interface import LATENT_STRIDE, DecoderNetwork, hyper_size
 from cdsrcodec.models.registry import codec_of_stream
 from cdsrcodec.sr.latent import UPSCALE
 from cdsrcodec.sr.registry import upscaler_for
@@ -35,8 +33,8 @@ class Symbols(NamedTuple):
     """The integers of a stream and the latent that they stand for."""
 
     header: Header
-    runs: list[NDArray[np.int32]]  # z, then the four steps of y, in coding order
-    y_hat_gained: Tensor  # (1, 224, h, w) float32 on the CPU, gain still in
+    runs: list[NDArray[np.int32]]  # z, then the steps of y, in coding order
+    y_hat_gained: Tensor  # (1, M, h, w) float32 on the CPU, gain still in
 
 
 def decode_symbols(data: bytes) -> Symbols:
@@ -49,17 +47,17 @@ def decode_symbols(data: bytes) -> Symbols:
     """
     stream = read_stream(data)
     header = stream.header
-    model = entropy_model(codec_of_stream(header.model_id, header.entropy_tag))
+    model = entropy_model(codec_of_stream(header))
     height = -(-header.height_px // LATENT_STRIDE)
     width = -(-header.width_px // LATENT_STRIDE)
     size = hyper_size(height, width)
     reader = SymbolReader(stream.payload)
     runs = [reader.read(model.hyper_indexes(*size), model.hyper)]
-    z_symbols = torch.from_numpy(runs[0].reshape(1, HYPER_CHANNELS, *size))
+    z_symbols = torch.from_numpy(runs[0].reshape(1, -1, *size))
     reader.expect_more()
     with torch.inference_mode():
-        walk = LatentWalk(model.prior, z_symbols, height, width)
-        for step in range(STEPS):
+        walk = model.prior.walk(z_symbols, height, width)
+        for step in range(model.prior.steps):
             prediction = walk.predict(step)
             runs.append(reader.read(prediction.indexes.numpy(), model.gaussian))
             walk.fill(step, prediction, torch.from_numpy(runs[-1]))
@@ -96,21 +94,22 @@ def decode_pixels(
     """
     if sr not in (1, UPSCALE):
         raise ValueError(f"sr must be 1 or {UPSCALE}, not {sr}")
-    symbols = decode_symbols(data)
-    entry = codec_of_stream(symbols.header.model_id, symbols.header.entropy_tag)
-    if sr == 1:
-        return _synthesise(symbols, decoder_network(entry, device), device, sr=1, core=CORE_1X)
-    chosen = upscaler_for(upscaler, entry.name)
-    if chosen.codec is not None:
+    entry = codec_of_stream(read_stream(data).header)
+    chosen = upscaler_for(upscaler, entry.name) if sr == UPSCALE else None
+    symbols, decoder = decode_symbols(data), decoder_network(entry, device)
+    if chosen is not None and chosen.codec is not None:
         network = latent_upscaler(chosen, device)
-        return _synthesise(symbols, network, device, sr=UPSCALE, core=CORE_4X)
-    x_hat = _synthesise(symbols, decoder_network(entry, device), device, sr=1, core=CORE_1X)
+        return _synthesise(symbols, decoder, network, device, sr=UPSCALE, core=CORE_4X)
+    x_hat = _synthesise(symbols, decoder, decoder, device, sr=1, core=CORE_1X)
+    if chosen is None:
+        return x_hat
     return enlarge_pixels(x_hat, upscaler=upscaler, weights=upscaler_weights, device=device)
 
 
 @torch.inference_mode()
 def _synthesise(
     symbols: Symbols,
+    decoder: DecoderNetwork,
     network: Callable[[Tensor, Tensor], Tensor],
     device: torch.device,
     *,
@@ -119,12 +118,9 @@ def _synthesise(
 ) -> NDArray[np.uint8]:
     """The picture that network makes of (y_hat, level), (sr H, sr W, 3) uint8."""
     header = symbols.header
-    entry = codec_of_stream(header.model_id, header.entropy_tag)
     level = torch.tensor([header.quality_code / QUALITY_STEPS], device=device)
-    log_gain = entropy_model(entry).log_gain.to(device)
-    inverse_gain = decoder_network(entry, device).inverse_gain(log_gain, level)
     return paint(
-        lambda tile: network(tile.to(device) * inverse_gain, level),
+        lambda tile: network(decoder.dequantise(tile.to(device), level), level),
         symbols.y_hat_gained,
         (header.height_px * sr, header.width_px * sr),
         scale=LATENT_STRIDE * sr,

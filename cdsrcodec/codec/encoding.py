@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,14 +29,18 @@ from cdsrcodec.container import (
 from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
 from cdsrcodec.errors import LimitError
 from cdsrcodec.imageio.fidelity import psnr_db
-from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
 from cdsrcodec.layers.tiling import Span, run_tiled
-from cdsrcodec.models.cdsr1 import LATENT_STRIDE, lmbda_at
-from cdsrcodec.models.context_prior import STEPS
-from cdsrcodec.models.integer_prior import LatentWalk, gather_step
-from cdsrcodec.models.registry import CodecEntry, codec_named
+from cdsrcodec.models.cdsr1 import lmbda_at
+from cdsrcodec.models.interface import LATENT_STRIDE
+from cdsrcodec.models.registry import (
+    DEFAULT_METRIC,
+    CodecEntry,
+    check_settings,
+    codec_named,
+    qualities_of,
+)
 
 
 def encode_pixels(
@@ -44,6 +49,7 @@ def encode_pixels(
     quality: float | Target,
     codec: str,
     device: torch.device,
+    metric: str = DEFAULT_METRIC,
     effort: int = 0,
     chunks: tuple[Chunk, ...] = (),
     on_step: OnStep | None = None,
@@ -52,29 +58,38 @@ def encode_pixels(
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
-        quality: real, 1..8, rounded to the format's steps of 1/32; or what the file has to
-            meet, which finds the quality.
+        quality: one that the codec codes at: of cdsr1 real, 1..8, rounded to the format's steps
+            of 1/32; or what the file has to meet, which finds the quality.
         codec: name in the registry.
         device: where the transforms run.
+        metric: what the weights were trained for.
         effort: 0..9: how long to refine the latent, each time that a quality is tried.
         chunks: what the stream holds beside the symbols.
         on_step: told the steps of a refinement, done and in all.
 
     Raises:
-        ValueError: quality is outside 1..8, or effort outside 0..9.
+        ValueError: the codec has no such quality, metric or effort.
         LimitError: a picture that readers of the format refuse, or a target that no
             quality meets.
-        ModelError: unknown codec.
+        ModelError: unknown codec, or its weights are not installed.
     """
     if effort not in range(MAX_EFFORT + 1):
         raise ValueError(f"effort must be 0 to {MAX_EFFORT}, not {effort}")
+    wanted = None if isinstance(quality, Target) else quality
+    check_settings(codec, quality=wanted, metric=metric, effort=effort)
     _check_size(*pixels.shape[:2])
-    encoder = PictureEncoder(codec_named(codec), pixels, device, effort, chunks, on_step)
+    entry_at = partial(codec_named, codec, metric=metric)
+    encoder = PictureEncoder(entry_at, pixels, device, effort, chunks, on_step)
     if not isinstance(quality, Target):
         return encoder.encode(quality)
-    encoder.features8 = []
-    pixel_count = pixels.shape[0] * pixels.shape[1]
-    return encode_to_target(quality, encoder.encode, encoder.psnr_rgb_db, pixel_count=pixel_count)
+    encoder.features = {}
+    return encode_to_target(
+        quality,
+        qualities_of(codec, metric),
+        encoder.encode,
+        encoder.psnr_rgb_db,
+        pixel_count=pixels.shape[0] * pixels.shape[1],
+    )
 
 
 def _check_size(height_px: int, width_px: int) -> None:
@@ -90,38 +105,40 @@ def _check_size(height_px: int, width_px: int) -> None:
 class PictureEncoder:
     """Codes one picture at any qualities; fields as of encode_pixels.
 
-    `features8`, see analyse, saves work where there are several qualities.
+    `entry_at` gives the weights of a quality. `features`, see analyse, saves work where several
+    qualities have the same ones.
     """
 
-    entry: CodecEntry
+    entry_at: Callable[[float], CodecEntry]
     pixels: NDArray[np.uint8]
     device: torch.device
     effort: int
     chunks: tuple[Chunk, ...]
     on_step: OnStep | None
-    features8: list[Tensor] | None = None
+    features: dict[CodecEntry, list[Tensor]] | None = None
 
     def encode(self, quality: float) -> bytes:
         """The stream at a quality: of the plain and the refined one, the better."""
-        quality_code = quality_code_of(quality)
+        entry, quality_code = self.entry_at(quality), quality_code_of(quality)
         level = quality_code / QUALITY_STEPS
-        y_gained, z = analyse(self.entry, self.pixels, level, self.device, self.features8)
-        plain = self._write(quality_code, y_gained, z)
+        features = None if self.features is None else self.features.setdefault(entry, [])
+        y_gained, z = analyse(entry, self.pixels, level, self.device, features)
+        plain = self._write(entry, quality_code, y_gained, z)
         if self.effort == 0:
             return plain
-        y_gained = LatentRefiner(self.entry, level, self.device).refine(
+        y_gained = LatentRefiner(entry, level, self.device).refine(
             self.pixels, y_gained, z, steps=STEPS_OF_EFFORT[self.effort], on_step=self.on_step
         )
         lmbda = float(lmbda_at(torch.tensor([level])))
-        return min(plain, self._write(quality_code, y_gained, z), key=partial(self.cost, lmbda))
+        refined = self._write(entry, quality_code, y_gained, z)
+        return min(plain, refined, key=partial(self.cost, lmbda))
 
-    def _write(self, quality_code: int, y_gained: Tensor, z: Tensor) -> bytes:
+    def _write(self, entry: CodecEntry, quality_code: int, y_gained: Tensor, z: Tensor) -> bytes:
         writer = SymbolWriter()
-        crc = symbol_crc(_code_latent(entropy_model(self.entry), y_gained, z, writer))
+        crc = symbol_crc(_code_latent(entropy_model(entry), y_gained, z, writer))
         height_px, width_px = self.pixels.shape[:2]
-        header = Header(
-            self.entry.model_id, self.entry.entropy_tag(), quality_code, width_px, height_px, crc
-        )
+        tag = entry.entropy_tag()
+        header = Header(entry.model_id, tag, quality_code, width_px, height_px, crc)
         return write_stream(Stream(header, self.chunks, writer.payload()))
 
     def cost(self, lmbda: float, data: bytes) -> float:
@@ -144,7 +161,7 @@ def analyse(
     pixels: NDArray[np.uint8],
     level: float,
     device: torch.device,
-    features8: list[Tensor] | None = None,
+    features: list[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The float half of encoding.
 
@@ -153,29 +170,28 @@ def analyse(
         pixels: (H, W, 3) uint8 RGB.
         level: 0..7.
         device: where it runs.
-        features8: kept between the qualities of one picture: what g_a computes before the
+        features: kept between the qualities of one picture: what g_a computes before the
             quality enters, a tensor for each tile. An empty list is filled, a filled one used.
 
     Returns:
-        Gained latent (1, 224, ceil(H/16), ceil(W/16)) and z, a quarter of that each
+        Gained latent (1, M, ceil(H/16), ceil(W/16)) and z, a quarter of that each
         way, both float32 on the CPU.
     """
     encoder = encoder_network(entry, device)
     levels = torch.tensor([level], device=device)
-    scale8 = at_level(encoder.g_a_scale8, levels)
     x = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)[None]
     bands: list[list[Tensor]] = []
-    kept = iter(tuple(features8 or ()))
+    kept = iter(tuple(features or ()))
 
     def network(tile: Tensor) -> Tensor:
-        features = next(kept, None)
-        if features is None:
+        of_tile = next(kept, None)
+        if of_tile is None:
             # The picture stays uint8 and on the CPU; only tiles become float.
             tile = pad_to_multiple(tile.to(device).float() / 255, LATENT_STRIDE)
-            features = encoder.g_a.features8(tile)
-            if features8 is not None:
-                features8.append(features)
-        return encoder.g_a.to_latent(features, scale8)
+            of_tile = encoder.features(tile)
+            if features is not None:
+                features.append(of_tile)
+        return encoder.to_latent(of_tile, levels)
 
     def store(tile: Tensor, rows: Span, columns: Span) -> None:
         if columns[0] == 0:
@@ -183,9 +199,8 @@ def analyse(
         bands[-1].append(tile)
 
     run_tiled(network, x, store, grain=LATENT_STRIDE, scale=1, core=CORE_1X, halo=HALO)
-    y = torch.cat([torch.cat(band, 3) for band in bands], 2)
-    y_gained = y * at_level(entropy_model(entry).log_gain.to(device), levels).exp()
-    z = encoder.h_a(y_gained)
+    y_gained = torch.cat([torch.cat(band, 3) for band in bands], 2)
+    z = encoder.to_hyper(y_gained)
     return y_gained.cpu().contiguous(), z.cpu().contiguous()
 
 
@@ -193,15 +208,16 @@ def _code_latent(
     model: EntropyModel, y_gained: Tensor, z: Tensor, writer: SymbolWriter
 ) -> list[NDArray[np.int32]]:
     """Round along the walk, add the runs to the writer and return them."""
-    centred = (z - model.prior.medians / ONE).round()
+    prior = model.prior
+    centred = (z - prior.medians / ONE).round()
     z_symbols = centred.clamp(-MAX_SYMBOL, MAX_SYMBOL).to(torch.int32)
     runs = [z_symbols.numpy().reshape(-1)]
     writer.add(runs[0], model.hyper_indexes(*z.shape[2:]), model.hyper)
-    walk = LatentWalk(model.prior, z_symbols, *y_gained.shape[2:])
-    for step in range(STEPS):
+    walk = prior.walk(z_symbols, *y_gained.shape[2:])
+    for step in range(prior.steps):
         prediction = walk.predict(step)
         indexes = prediction.indexes.numpy()
-        residual = (gather_step(step, y_gained) - prediction.means / ONE).numpy()
+        residual = (walk.gather(step, y_gained) - prediction.means / ONE).numpy()
         symbols = round_rate_aware(residual, indexes, model.rounding_offsets)
         walk.fill(step, prediction, torch.from_numpy(symbols))
         runs.append(symbols)

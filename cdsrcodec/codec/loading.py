@@ -1,11 +1,15 @@
-"""Loads the networks of the registry, once per process and device."""
+"""Loads the networks of the registry, once per process and device.
+
+What a codec is made of stands in _PARTS; everything else here and in `codec` serves all of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,17 +19,13 @@ from torch import Tensor, nn
 
 from cdsrcodec.entropy import TableSet
 from cdsrcodec.errors import DeviceError, ModelError
-from cdsrcodec.models.cdsr1 import (
-    HYPER_CHANNELS,
-    LEVELS,
-    ROUNDING_RATE_WEIGHT,
-    Decoder,
-    Encoder,
-    SynthesisTransform,
-)
+from cdsrcodec.models.cdsr1 import LEVELS, Decoder, Encoder, SynthesisTransform
 from cdsrcodec.models.float_twin import FloatTwin, float_twin
+from cdsrcodec.models.hyperprior import HyperpriorDecoder, HyperpriorEncoder, channels_at
 from cdsrcodec.models.integer_prior import IntegerPrior
-from cdsrcodec.models.registry import CodecEntry
+from cdsrcodec.models.interface import DecoderNetwork, EncoderNetwork, Prior
+from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1, CodecEntry, how_to_mend
+from cdsrcodec.models.scale_prior import ScalePrior
 from cdsrcodec.sr.esrgan import load_esrgan
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.sr.registry import UpscalerEntry
@@ -33,23 +33,43 @@ from cdsrcodec.sr.rrdbnet import RrdbNet
 
 ROUNDING_REACH = 32
 Network = TypeVar("Network", bound=nn.Module)
+GAIN_PREFIX = "quality."
+"""Of tensors in the entropy part that the transforms share."""
+
+
+class _Parts(NamedTuple):
+    """How the networks of a codec are made, before they have their weights."""
+
+    encoder: Callable[[CodecEntry], EncoderNetwork]
+    decoder: Callable[[CodecEntry], DecoderNetwork]
+    prior: Callable[[Mapping[str, Tensor]], Prior]
+
+
+_PARTS = {
+    CDSR1: _Parts(lambda _: Encoder(), lambda _: Decoder(), IntegerPrior),
+    BMSHJ2018_HYPERPRIOR: _Parts(
+        lambda entry: HyperpriorEncoder(*channels_at(entry.one_quality)),
+        lambda entry: HyperpriorDecoder(*channels_at(entry.one_quality)),
+        ScalePrior,
+    ),
+}
 
 
 @dataclass(frozen=True)
 class EntropyModel:
     """What every reader of a codec's streams must have, exactly as it was released."""
 
-    prior: IntegerPrior
+    prior: Prior
     gaussian: TableSet
     hyper: TableSet
-    log_gain: Tensor  # (8, 224) float32
+    gains: dict[str, Tensor]  # what of it the transforms need too
 
     @cached_property
     def rounding_offsets(self) -> NDArray[np.float64]:
         """(T, ROUNDING_REACH + 1): how far below n > 0 a magnitude is coded as n - 1.
 
         With o = offsets[table, n], a residual of magnitude r nearest to n goes to n - 1 if
-        r < n - o, which minimises error^2 + ROUNDING_RATE_WEIGHT * bits of the two.
+        r < n - o, which minimises error^2 + rounding_rate_weight * bits of the two.
         o = 1/2 never does; so it is beyond the reach, where symbols are rare.
         """
         tables = np.arange(len(self.gaussian), dtype=np.uint8).repeat(ROUNDING_REACH + 1)
@@ -58,12 +78,12 @@ class EntropyModel:
         saved_bits = np.diff(bits, axis=1, prepend=bits[:, :1])
         saved_bits[:, -1] = 0
         # (r - (n - 1))^2 - (r - n)^2 = 1 - 2 (n - r)
-        offsets: NDArray[np.float64] = (1 - ROUNDING_RATE_WEIGHT * saved_bits) / 2
+        offsets: NDArray[np.float64] = (1 - self.prior.rounding_rate_weight * saved_bits) / 2
         return offsets
 
     def hyper_indexes(self, height: int, width: int) -> NDArray[np.uint8]:
         """Table of each z symbol of a (height, width) hyper-latent, flat: its channel."""
-        return np.repeat(np.arange(HYPER_CHANNELS, dtype=np.uint8), height * width)
+        return np.repeat(np.arange(self.prior.hyper_channels, dtype=np.uint8), height * width)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -87,9 +107,9 @@ def resolve_device(name: str) -> torch.device:
 def entropy_model(entry: CodecEntry) -> EntropyModel:
     """The exact part of a codec."""
     tensors, _ = _read_weights(entry.entropy_file)
+    gains = {name: tensor for name, tensor in tensors.items() if name.startswith(GAIN_PREFIX)}
     gaussian, hyper = _tables(tensors, "gaussian"), _tables(tensors, "z")
-    prior = IntegerPrior(tensors, table_count=len(gaussian))
-    return EntropyModel(prior, gaussian, hyper, tensors["quality.log_gain"])
+    return EntropyModel(_PARTS[entry.name].prior(tensors), gaussian, hyper, gains)
 
 
 def _tables(tensors: dict[str, Tensor], prefix: str) -> TableSet:
@@ -100,19 +120,21 @@ def _tables(tensors: dict[str, Tensor], prefix: str) -> TableSet:
 
 
 @cache
-def encoder_network(entry: CodecEntry, device: torch.device) -> Encoder:
+def encoder_network(entry: CodecEntry, device: torch.device) -> EncoderNetwork:
     """g_a and h_a, ready to run."""
+    tensors, _ = _read_weights(entry.encoder_file)
     with torch.device("meta"):
-        network = Encoder()
-    return _fill(network, _read_weights(entry.encoder_file)[0], device)
+        network = _PARTS[entry.name].encoder(entry)
+    return _fill(network, tensors | entropy_model(entry).gains, device)
 
 
 @cache
-def decoder_network(entry: CodecEntry, device: torch.device) -> Decoder:
+def decoder_network(entry: CodecEntry, device: torch.device) -> DecoderNetwork:
     """g_s, ready to run."""
+    tensors, _ = _read_weights(entry.decoder_file)
     with torch.device("meta"):
-        network = Decoder()
-    return _fill(network, _read_weights(entry.decoder_file)[0], device)
+        network = _PARTS[entry.name].decoder(entry)
+    return _fill(network, tensors | entropy_model(entry).gains, device)
 
 
 @cache
@@ -157,7 +179,7 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return tensors, file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ModelError(
-            f"{path}: the weights cannot be read ({error}). hint: install cdsrcodec anew"
+            f"{path}: the weights cannot be read ({error}). hint: {how_to_mend(path)}"
         ) from error
 
 
@@ -169,7 +191,7 @@ def _fill(network: Network, tensors: dict[str, Tensor], device: torch.device) ->
     longer than reading the weights.
     """
     state = {
-        name.removeprefix("quality."): tensor.to(device, torch.float32)
+        name.removeprefix(GAIN_PREFIX): tensor.to(device, torch.float32)
         for name, tensor in tensors.items()
     }
     network.load_state_dict(state, assign=True)

@@ -25,8 +25,9 @@ from torch.nn import functional as F
 from cdsrcodec.codec.loading import decoder_network, entropy_model, float_networks
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.tiling import Span, tile_spans
-from cdsrcodec.models.cdsr1 import HYPER_STRIDE, LATENT_STRIDE, lmbda_at
+from cdsrcodec.models.cdsr1 import lmbda_at
 from cdsrcodec.models.context_prior import Quantiser, crop_like, gaussian_bits
+from cdsrcodec.models.interface import HYPER_STRIDE, LATENT_STRIDE
 from cdsrcodec.models.registry import CodecEntry
 
 OnStep = Callable[[int, int], None]
@@ -51,7 +52,7 @@ class LatentRefiner:
     """Refines latents of one quality.
 
     Args:
-        entry: the codec.
+        entry: weights of `cdsr1`.
         level: 0..7.
         device: where the networks run.
     """
@@ -63,9 +64,7 @@ class LatentRefiner:
         self.level = torch.tensor([level], device=device)
         self.decoder = decoder_network(entry, device)
         self.twin = float_networks(entry, device)
-        model = entropy_model(entry)
-        self.medians = (model.prior.medians / ONE).float()
-        self.inverse_gain = self.decoder.inverse_gain(model.log_gain.to(device), self.level)
+        self.medians = (entropy_model(entry).prior.medians / ONE).float()
         # Squared error of all samples to lambda * 255^2 * MSE * pixels: there are 3 a pixel.
         self.bits_per_error = float(lmbda_at(self.level)) * 255**2 / 3
 
@@ -142,7 +141,8 @@ class LatentRefiner:
         y_gained = y_gained + F.pad(change, margins)
         out = self.twin.prior(features, y_gained, quantise)
         rate_bits = gaussian_bits(out.y_hat_gained - out.means, out.scales).sum()
-        x_hat = self.decoder(out.y_hat_gained * self.inverse_gain, self.level)
+        y_hat = self.decoder.dequantise(out.y_hat_gained, self.level)
+        x_hat = self.decoder(y_hat, self.level)
         # What lies beyond the picture's edge is cut off, what lies beyond its range clamped.
         error = x_hat[..., : x.shape[2], : x.shape[3]].clamp(0, 1) - x
         cost_bits: Tensor = rate_bits + self.bits_per_error * error.square().sum()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
-from cdsrcodec.container import MAX_QUALITY_CODE, quality_of_code
 from cdsrcodec.errors import LimitError
 
 
@@ -41,12 +41,13 @@ class Target:
 
 def encode_to_target(
     target: Target,
+    qualities: Sequence[float],
     encode: Callable[[float], bytes],
     psnr_rgb_db: Callable[[bytes], float],
     *,
     pixel_count: int,
 ) -> bytes:
-    """The stream that meets the target best among the 225 qualities of the format.
+    """The stream that meets the target best among some qualities.
 
     Every try is a whole stream of `encode`, so whatever that adds counts. Sizes and PSNR are
     taken to rise with the quality; where they do not, the result still meets the target, but a
@@ -54,7 +55,9 @@ def encode_to_target(
 
     Args:
         target: what to meet.
-        encode: quality, 1..8 in steps of 1/32, to a whole stream.
+        qualities: those to choose from, rising; 225 of them, all that the format has, take
+            eight tries.
+        encode: quality to a whole stream.
         psnr_rgb_db: stream to the PSNR of its picture; called for a PSNR target only.
         pixel_count: native pixels, for bpp.
 
@@ -62,67 +65,60 @@ def encode_to_target(
         LimitError: no quality meets it; the message says what the nearest one gives.
     """
     if target.psnr_rgb_db is not None:
-        return _smallest_reaching(target.psnr_rgb_db, encode, psnr_rgb_db)
-    if target.size_bytes is not None:
-        return _largest_within(target.size_bytes, encode, f"{target.size_bytes} bytes", pixel_count)
-    assert target.bpp is not None
-    size_bytes = math.floor(target.bpp * pixel_count / 8)
-    return _largest_within(size_bytes, encode, f"{target.bpp:g} bpp", pixel_count)
+        return _smallest_reaching(target.psnr_rgb_db, qualities, encode, psnr_rgb_db)
+    size_bytes, asked = target.size_bytes, f"{target.size_bytes} bytes"
+    if size_bytes is None:
+        assert target.bpp is not None
+        size_bytes, asked = math.floor(target.bpp * pixel_count / 8), f"{target.bpp:g} bpp"
+    return _largest_within(size_bytes, qualities, encode, asked, pixel_count)
 
 
 def _largest_within(
-    size_bytes: int, encode: Callable[[float], bytes], asked: str, pixel_count: int
+    size_bytes: int,
+    qualities: Sequence[float],
+    encode: Callable[[float], bytes],
+    asked: str,
+    pixel_count: int,
 ) -> bytes:
-    streams: dict[int, bytes] = {}
+    streams: dict[float, bytes] = {}
 
-    def is_over(code: int) -> bool:
-        streams[code] = encode(quality_of_code(code))
-        return len(streams[code]) > size_bytes
+    def is_over(quality: float) -> bool:
+        streams[quality] = encode(quality)
+        return len(streams[quality]) > size_bytes
 
-    code = _first_code(is_over) - 1
-    if code < 0:
-        least_bytes = len(streams[0])
+    # By bisection: the quality before the first one that is over was tried and is not.
+    over = bisect_left(qualities, True, key=is_over)
+    if over == 0:
+        least_bytes = len(streams[qualities[0]])
         # Rounded up: what the message names can be asked for.
         least_bpp = math.ceil(8e4 * least_bytes / pixel_count) / 1e4
         raise LimitError(
             f"{asked} cannot be reached: the smallest file of this picture has {least_bytes} bytes "
-            f"({least_bpp:.4f} bpp), at quality 1. hint: ask for that, or reduce the picture"
+            f"({least_bpp:.4f} bpp), at quality {qualities[0]:g}. "
+            "hint: ask for that, or reduce the picture"
         )
-    return streams[code]
+    return streams[qualities[over - 1]]
 
 
 def _smallest_reaching(
-    psnr_db: float, encode: Callable[[float], bytes], measure: Callable[[bytes], float]
+    psnr_db: float,
+    qualities: Sequence[float],
+    encode: Callable[[float], bytes],
+    measure: Callable[[bytes], float],
 ) -> bytes:
-    streams: dict[int, bytes] = {}
-    psnrs_db: dict[int, float] = {}
+    streams: dict[float, bytes] = {}
+    psnrs_db: dict[float, float] = {}
 
-    def is_reached(code: int) -> bool:
-        streams[code] = encode(quality_of_code(code))
-        psnrs_db[code] = measure(streams[code])
-        return psnrs_db[code] >= psnr_db
+    def is_reached(quality: float) -> bool:
+        streams[quality] = encode(quality)
+        psnrs_db[quality] = measure(streams[quality])
+        return psnrs_db[quality] >= psnr_db
 
-    code = _first_code(is_reached)
-    if code > MAX_QUALITY_CODE:
-        best_db = math.floor(psnrs_db[MAX_QUALITY_CODE] * 100) / 100
+    first = bisect_left(qualities, True, key=is_reached)
+    if first == len(qualities):
+        best_db = math.floor(psnrs_db[qualities[-1]] * 100) / 100
         raise LimitError(
             f"a PSNR of {psnr_db:g} dB cannot be reached: this picture gets {best_db:.2f} dB "
-            "at quality 8. hint: ask for that"
+            f"at quality {qualities[-1]:g}. hint: ask for that"
         )
-    return streams[code]
-
-
-def _first_code(holds: Callable[[int], bool]) -> int:
-    """The lowest quality code from which on `holds`, or one more than the last: 8 tries at most.
-
-    By bisection: the code before the result was tried and does not hold, the result was
-    tried and does, as far as they exist.
-    """
-    low, high = 0, MAX_QUALITY_CODE + 1
-    while low < high:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return streams[qualities[first]]

@@ -18,6 +18,8 @@ from cdsrcodec import api
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY, QUALITY_STEPS
 from cdsrcodec.errors import InputImageError, ModelError
 from cdsrcodec.models.registry import CODECS as LEARNED
+from cdsrcodec.models.registry import entries_of
+from cdsrcodec.models.store import models_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,9 +46,12 @@ class LearnedCodec:
     codec: str
     effort: int = 0
     device: str = "auto"
-    scale: Scale = Scale(
-        MIN_QUALITY, MAX_QUALITY, 1 / QUALITY_STEPS, tuple(float(q) for q in range(1, 9))
-    )
+
+    @property
+    def scale(self) -> Scale:
+        """Qualities 1 to 8, and those between where the codec has them."""
+        step = 1.0 if LEARNED[self.codec].takes_whole_qualities else 1 / QUALITY_STEPS
+        return Scale(MIN_QUALITY, MAX_QUALITY, step, tuple(float(q) for q in range(1, 9)))
 
     def encode(self, x: NDArray[np.uint8], quality: float) -> bytes:
         """A .cdsr stream of x (H, W, 3).
@@ -72,20 +77,22 @@ class LearnedCodec:
 
     def describe(self) -> dict[str, Any]:
         """All that decides its files and pictures, for keys and reports."""
-        entry = LEARNED[self.codec]
-        files = (entry.entropy_file, entry.encoder_file, entry.decoder_file)
+        folder = LEARNED[self.codec].folder or models_folder()
+        files = [file for entry in entries_of(self.codec) for file in entry.files]
         return {
             "codec": self.codec,
             "effort": self.effort,
             "device": self.device,
-            "weights": {path.name: file_sha256(path) for path in files},
+            "weights": {str(path.relative_to(folder)): file_sha256(path) for path in files},
         }
 
     def missing(self) -> str | None:
         """What it lacks to run here; None for nothing."""
-        entry = LEARNED[self.codec]
-        files = (entry.entropy_file, entry.encoder_file, entry.decoder_file)
-        there = all(path.is_file() for path in files)
+        entries = entries_of(self.codec)
+        qualities = {entry.quality for entry in entries}
+        if not (None in qualities or qualities >= set(self.scale.ladder)):
+            return f"cdsrcodec models pull {self.codec} brings its weights"
+        there = all(file.is_file() for entry in entries for file in entry.files)
         return None if there else "its weights are not here"
 
 

@@ -19,8 +19,7 @@ from cdsrcodec.codec import decode_symbols, encode_pixels
 from cdsrcodec.codec.loading import entropy_model
 from cdsrcodec.container import Limits
 from cdsrcodec.imageio.reader import read_rgb
-from cdsrcodec.models.context_prior import STEPS, crop_like, gaussian_bits
-from cdsrcodec.models.integer_prior import LatentWalk
+from cdsrcodec.models.context_prior import crop_like, gaussian_bits
 from cdsrcodec.models.registry import CodecEntry, codec_named
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.patches import IMAGE_SUFFIXES
@@ -49,8 +48,8 @@ def measure(
     z_symbols = torch.from_numpy(symbols.runs[0].reshape(1, -1, *z_size))
     bits = model.hyper.bits(symbols.runs[0], model.hyper_indexes(*z_size)).sum()
     z_bits = float(bits)
-    walk = LatentWalk(model.prior, z_symbols, *size)
-    for step in range(STEPS):
+    walk = model.prior.walk(z_symbols, *size)
+    for step in range(model.prior.steps):
         prediction = walk.predict(step)
         run = symbols.runs[1 + step]
         bits += model.gaussian.bits(run, prediction.indexes.numpy()).sum()

@@ -20,6 +20,8 @@ ONE = 1 << FRACTION_BITS
 ACTIVATION_LIMIT = 1 << 20
 """Bound of |activation|, enforced by a clamp after every layer."""
 EXACT_LIMIT = 1 << 53
+_INT16_MAX = 32767
+_MAX_SHIFT = 24
 
 
 class IntegerConv:
@@ -69,6 +71,35 @@ class IntegerConv:
             sums.addmm_(weight, flat[:, start : start + span])
         rows = sums.floor_().as_strided((1, len(sums), height, width), (0, span, stride, 1))
         return rows.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+
+
+def quantise_weights(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    """Arguments of IntegerConv for float ones: int16 weights, a power of two for each channel.
+
+    Nothing here is rounded but the results, so every machine makes the same integers.
+
+    Args:
+        weight: (out, in, k, k) float64.
+        bias: (out,) float64.
+
+    Raises:
+        ValueError: a weight or bias is too large, or not a number.
+    """
+    largest = weight.abs().amax((1, 2, 3)).clamp(min=2.0**-30)
+    exponent = torch.frexp(_INT16_MAX / largest).exponent  # 1 more than the log2, rounded down
+    shift = (exponent - 1).clamp(1, _MAX_SHIFT)
+    scale = torch.exp2(shift.double())
+    scaled_bias = bias * scale * ONE
+    # Said in this way round, NaN fails too.
+    if not (largest * scale <= _INT16_MAX).all():
+        raise ValueError("a weight is too large for int16 at the smallest shift")
+    if not (scaled_bias.abs() < EXACT_LIMIT).all():
+        raise ValueError("a bias is too large for exact sums")
+    return {
+        "weight": (weight * scale[:, None, None, None]).round().to(torch.int16),
+        "bias": scaled_bias.round().to(torch.int64),
+        "shift": shift.to(torch.uint8),
+    }
 
 
 def worst_sum(weight: Tensor, bias: Tensor, shift: Tensor) -> int:

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cdsrcodec.layers.blocks import LEAKY_SLOPE, at_level, conv3x3, residual_blocks
+from cdsrcodec.models.interface import DecoderNetwork, EncoderNetwork
 
 LATENT_CHANNELS = 224
 HYPER_CHANNELS = 128
-LATENT_STRIDE = 16  # image pixels per latent position, each way
-HYPER_STRIDE = 4  # latent positions per hyper-latent position, each way
 LEVELS = 8
 LMBDAS = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932, 0.1800)
 """RD weights of qualities 1..8 (Balle et al. 2018 as trained by CompressAI)."""
@@ -147,18 +146,37 @@ def lmbda_at(level: Tensor) -> Tensor:
     return at_level(table, level)[:, 0, 0, 0].exp()
 
 
-class Encoder(nn.Module):
-    """What encoding runs in float: g_a, h_a and g_a's quality table."""
+class Encoder(EncoderNetwork):
+    """What encoding runs in float: g_a, h_a, g_a's quality table and the gains."""
+
+    log_gain: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.g_a = AnalysisTransform()
         self.h_a = HyperAnalysis()
         self.g_a_scale8 = nn.Parameter(torch.ones(LEVELS, 128))
+        self.register_buffer("log_gain", torch.zeros(LEVELS, LATENT_CHANNELS))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, 128, H/8, W/8) of x (B, 3, H, W) in [0, 1]: what all qualities share."""
+        return self.g_a.features8(x)
+
+    def to_latent(self, features: Tensor, level: Tensor) -> Tensor:
+        """Gained latent (B, 224, H/16, W/16) of the features at levels (B,)."""
+        y = self.g_a.to_latent(features, at_level(self.g_a_scale8, level))
+        return y * at_level(self.log_gain, level).exp()
+
+    def to_hyper(self, y_gained: Tensor) -> Tensor:
+        """Z (B, 128, ceil(h/4), ceil(w/4))."""
+        z: Tensor = self.h_a(y_gained)
+        return z
 
 
-class Decoder(nn.Module):
-    """What native decoding runs in float: g_s and its quality tables."""
+class Decoder(DecoderNetwork):
+    """What native decoding runs in float: g_s, its quality tables and the gains."""
+
+    log_gain: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,10 +184,11 @@ class Decoder(nn.Module):
         self.g_s_scale16 = nn.Parameter(torch.ones(LEVELS, 224))
         self.g_s_scale8 = nn.Parameter(torch.ones(LEVELS, 128))
         self.log_gain_correction = nn.Parameter(torch.zeros(LEVELS, LATENT_CHANNELS))
+        self.register_buffer("log_gain", torch.zeros(LEVELS, LATENT_CHANNELS))
 
-    def inverse_gain(self, log_gain: Tensor, level: Tensor) -> Tensor:
-        """(B, 224, 1, 1) factor from the rounded domain back to y_hat."""
-        return at_level(self.log_gain_correction - log_gain, level).exp()
+    def dequantise(self, y_hat_gained: Tensor, level: Tensor) -> Tensor:
+        """y_hat (B, 224, h, w): the rounded domain times the inverse gain at levels (B,)."""
+        return y_hat_gained * at_level(self.log_gain_correction - self.log_gain, level).exp()
 
     def forward(self, y_hat: Tensor, level: Tensor) -> Tensor:
         """x_hat (B, 3, H, W) of y_hat (B, 224, H/16, W/16) at levels (B,)."""

@@ -8,7 +8,6 @@ table and lose the rest of the file; here there is nothing to disagree about.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,8 +19,9 @@ from cdsrcodec.layers.integer import (
     clamp_activation,
     integer_leaky_relu_,
 )
-from cdsrcodec.models.cdsr1 import HYPER_STRIDE, LATENT_CHANNELS
+from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_CHANNELS, ROUNDING_RATE_WEIGHT
 from cdsrcodec.models.context_prior import STEPS, step_parts
+from cdsrcodec.models.interface import Prediction
 
 H_S_LAYERS = ("h_s.0", "h_s.2", "h_s.4")
 STEP0_LAYERS = ("prior.step0.0", "prior.step0.2")
@@ -32,27 +32,24 @@ HEAD_LAYERS = ("prior.step0.2", "prior.shared.3")
 """Layers that put out 224 means, then 224 table indexes, both in fixed point."""
 
 
-class Prediction(NamedTuple):
-    """What a step predicts for the elements it codes, flat in coding order."""
-
-    means: Tensor  # (n,) float64, fixed point
-    indexes: Tensor  # (n,) uint8, rows of the Gaussian tables
-
-
 class IntegerPrior:
-    """h_s and the four-step prior over integers.
+    """h_s and the four-step prior over integers; see models.interface.Prior.
 
     Args:
         tensors: `<layer>.weight` int16, `<layer>.bias` int64, `<layer>.shift` uint8 for
-            each of LAYERS, and `z.medians` (128,) int32 in fixed point.
-        table_count: number of Gaussian tables; predicted indexes are clamped to it.
+            each of LAYERS, `z.medians` (128,) int32 in fixed point, and `gaussian.lengths`
+            (tables,), whose number predicted indexes are clamped to.
 
     Raises:
         KeyError: a tensor is missing.
         ValueError: a layer fails the proof of exactness.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], *, table_count: int) -> None:
+    steps = STEPS
+    hyper_channels = HYPER_CHANNELS
+    rounding_rate_weight = ROUNDING_RATE_WEIGHT
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self.layers = {name: _layer(tensors, name) for name in LAYERS if name not in HEAD_LAYERS}
         # A step needs one channel group's outputs at each position: a quarter of a head.
         self.heads = {
@@ -60,7 +57,11 @@ class IntegerPrior:
             for name in HEAD_LAYERS
         }
         self.medians = tensors["z.medians"].double()[None, :, None, None]
-        self.last_table = table_count - 1
+        self.last_table = len(tensors["gaussian.lengths"]) - 1
+
+    def walk(self, z_symbols: Tensor, height: int, width: int) -> LatentWalk:
+        """Through a latent of (height, width), from (1, 128, ceil(h/4), ceil(w/4)) int32."""
+        return LatentWalk(self, z_symbols, height, width)
 
     def features(self, z_symbols: Tensor, height: int, width: int) -> Tensor:
         """h_s: (1, 128, ceil(h/4), ceil(w/4)) int32 symbols to (1, 224, h, w) fixed point."""
@@ -110,10 +111,7 @@ def _head_rows(group: int) -> Tensor:
 
 
 class LatentWalk:
-    """Goes through a latent step by step; encoder and decoder take the same walk.
-
-    For each of the STEPS steps: `predict`, then `fill` with the symbols that were
-    coded for exactly these elements, in the same order (channel, row, column).
+    """A walk of STEPS steps; see models.interface.Walk.
 
     Args:
         prior: the integer networks.
@@ -141,16 +139,11 @@ class LatentWalk:
             target.copy_(values[start:stop].view_as(target))
             start = stop
 
+    @staticmethod
+    def gather(step: int, y: Tensor) -> Tensor:
+        """(n,) elements of y (1, 224, h, w) that this step codes, in coding order."""
+        return torch.cat([y[0][part].flatten() for part in step_parts(step, LATENT_CHANNELS)])
+
     def y_hat_gained(self) -> Tensor:
         """(1, 224, h, w) float32: the finished latent, gain still in."""
         return (self.known / ONE).float()
-
-
-def gather_step(step: int, y: Tensor) -> Tensor:
-    """(n,) elements of y (1, 224, h, w) that a step codes, in coding order."""
-    return torch.cat([y[0][part].flatten() for part in step_parts(step, LATENT_CHANNELS)])
-
-
-def hyper_size(height: int, width: int) -> tuple[int, int]:
-    """Positions of z for a latent of (height, width)."""
-    return -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE)

@@ -1,34 +1,73 @@
-"""Which codecs there are: name, id in the file, weight files.
+"""Which codecs there are: names, numbers in the file, qualities, and their weights.
 
-Ids are never used again for another codec. The entropy tag is computed from the
-content of the entropy file, not stored beside it, so it cannot go stale.
+A codec has weights in the package, one network for all qualities, or weights of each quality
+that are installed (models.store). Numbers are never used again for another codec. The entropy
+tag is computed from the content of the entropy file, not stored beside it, so it cannot go stale.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from cdsrcodec.container import MAX_QUALITY_CODE, Header, quality_of_code
 from cdsrcodec.errors import ModelError
+from cdsrcodec.models import store
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
+CDSR1 = "cdsr1"
+BMSHJ2018_HYPERPRIOR = "bmshj2018-hyperprior"
+METRICS = ("mse", "ms-ssim")
+DEFAULT_METRIC = METRICS[0]
+DEFAULT_QUALITY = 4.0
+TAG_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Codec:
+    """What is the same whatever the weights.
+
+    Attributes:
+        name: what `--codec` and `info` call it.
+        model_ids: its number in the file header, by what its weights were trained for.
+        qualities: all that it codes at, rising.
+        folder: of its weights in the package; None if they are installed.
+        takes_effort: whether its encoder refines latents.
+    """
+
+    name: str
+    model_ids: Mapping[str, int]
+    qualities: tuple[float, ...]
+    folder: Path | None = None
+    takes_effort: bool = False
+
+    @property
+    def takes_whole_qualities(self) -> bool:
+        """Whether every quality is a whole number."""
+        return all(quality.is_integer() for quality in self.qualities)
 
 
 @dataclass(frozen=True)
 class CodecEntry:
-    """One codec of the registry.
+    """Weights of a codec.
 
     Attributes:
-        name: what `--codec` and `info` call it.
+        name: of the codec.
         model_id: its number in the file header.
-        folder: of its weight files.
+        folder: of the weight files.
+        metric: what they were trained for.
+        quality: the one that they are for; None for all.
     """
 
     name: str
     model_id: int
     folder: Path
+    metric: str = DEFAULT_METRIC
+    quality: int | None = None
 
     @property
     def entropy_file(self) -> Path:
@@ -45,6 +84,17 @@ class CodecEntry:
         """g_s."""
         return self.folder / "decoder.safetensors"
 
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        """All three weight files."""
+        return self.entropy_file, self.encoder_file, self.decoder_file
+
+    @property
+    def one_quality(self) -> int:
+        """The quality of weights that are for one."""
+        assert self.quality is not None
+        return self.quality
+
     def entropy_tag(self) -> bytes:
         """First 4 bytes of the SHA-256 of the entropy file.
 
@@ -54,47 +104,185 @@ class CodecEntry:
         return _file_tag(self.entropy_file)
 
 
-CODECS = {entry.name: entry for entry in (CodecEntry("cdsr1", 1, WEIGHTS_FOLDER / "cdsr1"),)}
+CODECS = {
+    codec.name: codec
+    for codec in (
+        Codec(
+            CDSR1,
+            {"mse": 1},
+            tuple(quality_of_code(code) for code in range(MAX_QUALITY_CODE + 1)),
+            WEIGHTS_FOLDER / CDSR1,
+            takes_effort=True,
+        ),
+        Codec(BMSHJ2018_HYPERPRIOR, {"mse": 2, "ms-ssim": 3}, tuple(map(float, range(1, 9)))),
+    )
+}
 
 
-def codec_named(name: str) -> CodecEntry:
-    """The codec of this name.
+def check_settings(
+    name: str, *, quality: float | None = None, metric: str = DEFAULT_METRIC, effort: int = 0
+) -> None:
+    """Refuse settings that a codec does not have, whatever its weights.
+
+    Args:
+        name: of the codec.
+        quality: None if it is to be found.
+        metric: what the weights are trained for.
+        effort: 0 for none.
 
     Raises:
-        ModelError: there is none.
+        ValueError: it has no such quality, metric or effort.
+        ModelError: there is no such codec.
     """
+    codec = _find(name)
+    first, last = codec.qualities[0], codec.qualities[-1]
+    if quality is not None and not first <= quality <= last:
+        raise ValueError(f"quality must be {first:g} to {last:g}, not {quality}")
+    if quality is not None and codec.takes_whole_qualities and quality not in codec.qualities:
+        raise ValueError(f"quality of {name} must be a whole number, not {quality}")
+    if metric not in codec.model_ids:
+        raise ValueError(f"{name} has weights for {' and '.join(codec.model_ids)}, not {metric}")
+    if effort and not codec.takes_effort:
+        raise ValueError(f"effort must be 0 with {name}, not {effort}")
+
+
+def codec_named(
+    name: str, quality: float = DEFAULT_QUALITY, *, metric: str = DEFAULT_METRIC
+) -> CodecEntry:
+    """The weights to encode with; name, quality and metric have passed `check_settings`.
+
+    Raises:
+        ModelError: there is no such codec, or none or several of such weights are installed.
+    """
+    fitting = [e for e in entries_of(name, metric) if e.quality in (None, quality)]
+    if not fitting:
+        raise ModelError(
+            f"no weights of {name} for quality {quality:g} and {metric} are installed. "
+            f"hint: {_how_to_install(name, quality, metric)}"
+        )
+    if len(fitting) > 1:
+        names = " and ".join(entry.folder.name for entry in fitting)
+        raise ModelError(
+            f"several weights fit, {names}. hint: cdsrcodec models remove all but one of them"
+        )
+    return fitting[0]
+
+
+def qualities_of(name: str, metric: str = DEFAULT_METRIC) -> tuple[float, ...]:
+    """All qualities that a codec can code at with the weights that are here, rising.
+
+    Raises:
+        ModelError: no such codec, or no weights of it.
+    """
+    found = {entry.quality for entry in entries_of(name, metric)}
+    if not found:
+        raise ModelError(
+            f"no weights of {name} for {metric} are installed. "
+            f"hint: cdsrcodec models pull {name} --metric {metric}"
+        )
+    return tuple(q for q in CODECS[name].qualities if None in found or q in found)
+
+
+def entries_of(name: str, metric: str = DEFAULT_METRIC) -> list[CodecEntry]:
+    """All weights of a codec that are here, for a metric.
+
+    Raises:
+        ModelError: there is no such codec.
+    """
+    codec = _find(name)
+    if codec.folder is not None:
+        return [CodecEntry(name, codec.model_ids[metric], codec.folder, metric)]
+    return [entry for entry in installed() if (entry.name, entry.metric) == (name, metric)]
+
+
+def codec_of_stream(header: Header) -> CodecEntry:
+    """The weights that a stream was written with.
+
+    Raises:
+        ModelError: the codec is unknown, or its weights here are not those of the writer.
+    """
+    for codec in CODECS.values():
+        for metric, model_id in codec.model_ids.items():
+            if model_id == header.model_id:
+                return _entry_of_stream(codec, metric, header)
+    raise ModelError(
+        f"the file was written by model {header.model_id}, which this version does not have. "
+        "hint: upgrade cdsrcodec"
+    )
+
+
+def _entry_of_stream(codec: Codec, metric: str, header: Header) -> CodecEntry:
+    tag = header.entropy_tag
+    entries = entries_of(codec.name, metric)
+    for entry in entries:
+        if entry.quality in (None, header.quality) and entry.entropy_tag() == tag:
+            return entry
+    if codec.folder is not None:
+        here = entries[0].entropy_tag().hex()
+        raise ModelError(
+            f"the file was written with other {codec.name} weights (tag {tag.hex()}, here {here}). "
+            "hint: decode it with the version that wrote it"
+        )
+    raise ModelError(
+        f"the file was written with weights of {codec.name} for quality {header.quality:g} and "
+        f"{metric}, tag {tag.hex()}, which are not installed. "
+        f"hint: {_how_to_install(codec.name, header.quality, metric)}"
+    )
+
+
+def model_name(name: str, metric: str, quality: int, tag: bytes) -> str:
+    """What installed weights are called: bmshj2018-hyperprior-mse-4-9f3a7c51."""
+    return f"{name}-{metric}-{quality}-{tag.hex()}"
+
+
+def installed() -> list[CodecEntry]:
+    """Weights that are installed, by name; what else lies in the folder is passed over.
+
+    Raises:
+        FileAccessError: the folder cannot be read.
+    """
+    found = []
+    for folder in store.installed_folders():
+        for codec in (codec for codec in CODECS.values() if codec.folder is None):
+            metrics = "|".join(codec.model_ids)
+            match = re.fullmatch(rf"{codec.name}-({metrics})-(\d)-[0-9a-f]{{8}}", folder.name)
+            if match:
+                metric, quality = match[1], int(match[2])
+                model_id = codec.model_ids[metric]
+                found.append(CodecEntry(codec.name, model_id, folder, metric, quality))
+    return found
+
+
+def shipped() -> list[CodecEntry]:
+    """Weights that are in the package."""
+    return [codec_named(codec.name) for codec in CODECS.values() if codec.folder is not None]
+
+
+def how_to_mend(file: Path) -> str:
+    """The hint of an error about a weight file that is missing or damaged."""
+    if file.is_relative_to(store.models_folder()):
+        return f"cdsrcodec models remove {file.parent.name}, and pull or import it again"
+    return "install cdsrcodec anew"
+
+
+def _how_to_install(name: str, quality: float, metric: str) -> str:
+    return (
+        f"cdsrcodec models pull {name} -q {quality:g} --metric {metric}, "
+        "or models import the checkpoint"
+    )
+
+
+def _find(name: str) -> Codec:
     if name not in CODECS:
         raise ModelError(f"there is no codec {name!r}. hint: use one of {', '.join(CODECS)}")
     return CODECS[name]
 
 
-def codec_of_stream(model_id: int, entropy_tag: bytes) -> CodecEntry:
-    """The codec that wrote a stream.
-
-    Raises:
-        ModelError: the id is unknown, or the weights here are not those of the writer.
-    """
-    for entry in CODECS.values():
-        if entry.model_id == model_id:
-            break
-    else:
-        raise ModelError(
-            f"the file was written by model {model_id}, which this version does not have. "
-            "hint: upgrade cdsrcodec"
-        )
-    if entry.entropy_tag() != entropy_tag:
-        raise ModelError(
-            f"the file was written with other {entry.name} weights (tag {entropy_tag.hex()}, "
-            f"here {entry.entropy_tag().hex()}). hint: decode it with the version that wrote it"
-        )
-    return entry
-
-
 @cache
 def _file_tag(path: Path) -> bytes:
     try:
-        return hashlib.sha256(path.read_bytes()).digest()[:4]
+        return hashlib.sha256(path.read_bytes()).digest()[:TAG_BYTES]
     except OSError as error:
         raise ModelError(
-            f"{path}: the weights cannot be read ({error.strerror}). hint: install cdsrcodec anew"
+            f"{path}: the weights cannot be read ({error.strerror}). hint: {how_to_mend(path)}"
         ) from error

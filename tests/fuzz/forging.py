@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from cdsrcodec.codec.loading import entropy_model
 from cdsrcodec.container import MAX_QUALITY_CODE, Header, Stream, write_stream
 from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
-from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_STRIDE
-from cdsrcodec.models.context_prior import STEPS
-from cdsrcodec.models.integer_prior import LatentWalk, hyper_size
+from cdsrcodec.models.interface import LATENT_STRIDE, hyper_size
 from cdsrcodec.models.registry import codec_named
 
 MAX_SIDE_PX = 48
@@ -34,9 +32,9 @@ def forge_stream(rng: Random) -> bytes:
     runs = [_draw_symbols(rng, len(indexes))]
     writer.add(runs[0], indexes, model.hyper)
     with torch.inference_mode():
-        z_symbols = torch.from_numpy(runs[0].reshape(1, HYPER_CHANNELS, *size))
-        walk = LatentWalk(model.prior, z_symbols, height, width)
-        for step in range(STEPS):
+        z_symbols = torch.from_numpy(runs[0].reshape(1, -1, *size))
+        walk = model.prior.walk(z_symbols, height, width)
+        for step in range(model.prior.steps):
             prediction = walk.predict(step)
             indexes = prediction.indexes.numpy()
             runs.append(_draw_symbols(rng, len(indexes)))

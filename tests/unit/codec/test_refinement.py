@@ -35,7 +35,7 @@ def encode_refined(
 def cost(pixels: NDArray[np.uint8], data: bytes) -> float:
     """Bits per pixel + lambda * squared error, lambda that of the stream's quality."""
     lmbda = float(lmbda_at(torch.tensor([read_stream(data).header.quality - 1])))
-    return PictureEncoder(ENTRY, pixels, CPU, 0, (), None).cost(lmbda, data)
+    return PictureEncoder(lambda _: ENTRY, pixels, CPU, 0, (), None).cost(lmbda, data)
 
 
 def test_effort_0_is_the_plain_encoder(

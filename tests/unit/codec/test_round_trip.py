@@ -11,7 +11,7 @@ from cdsrcodec.codec import decode_pixels, decode_symbols
 from cdsrcodec.codec.loading import entropy_model
 from cdsrcodec.container import read_stream
 from cdsrcodec.imageio.fidelity import psnr_db
-from cdsrcodec.models.integer_prior import LatentWalk, hyper_size
+from cdsrcodec.models.interface import hyper_size
 from cdsrcodec.models.registry import codec_named
 
 CPU = torch.device("cpu")
@@ -75,7 +75,7 @@ def test_a_file_is_hardly_larger_than_its_symbols_ideal_code(
         z_symbols, *runs = decode_symbols(data).runs
         size = hyper_size(12, 16)
         bits = model.hyper.bits(z_symbols, model.hyper_indexes(*size)).sum()
-        walk = LatentWalk(model.prior, torch.from_numpy(z_symbols.reshape(1, 128, *size)), 12, 16)
+        walk = model.prior.walk(torch.from_numpy(z_symbols.reshape(1, 128, *size)), 12, 16)
         for step, symbols in enumerate(runs):
             prediction = walk.predict(step)
             bits += model.gaussian.bits(symbols, prediction.indexes.numpy()).sum()

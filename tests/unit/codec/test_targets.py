@@ -14,8 +14,10 @@ from cdsrcodec.codec.targets import encode_to_target
 from cdsrcodec.container import read_stream
 from cdsrcodec.errors import LimitError
 from cdsrcodec.imageio.fidelity import psnr_db
+from cdsrcodec.models.registry import qualities_of
 
 CPU = torch.device("cpu")
+QUALITIES = qualities_of("cdsr1")
 Crop = Callable[..., NDArray[np.uint8]]
 Encode = Callable[..., bytes]
 
@@ -36,6 +38,7 @@ def search(encoder: Encoder, **target: float) -> bytes:
     """Of a picture of 800 pixels whose PSNR in dB is a tenth of its bytes."""
     return encode_to_target(
         Target(**target),  # type: ignore[arg-type]
+        QUALITIES,
         encoder,
         lambda data: len(data) / 10,
         pixel_count=800,
@@ -103,10 +106,12 @@ def test_the_nearest_values_that_are_named_can_be_reached() -> None:
     # 101 bytes of 777 pixels are 1.03989 bpp, and 66.667 dB are not 66.67.
     size_bytes = Encoder(lambda _: 101)
     with pytest.raises(LimitError, match=r"\(1\.0399 bpp\)"):
-        encode_to_target(Target(bpp=0.5), size_bytes, lambda _: 0.0, pixel_count=777)
-    assert len(encode_to_target(Target(bpp=1.0399), size_bytes, lambda _: 0, pixel_count=777))
+        encode_to_target(Target(bpp=0.5), QUALITIES, size_bytes, lambda _: 0, pixel_count=777)
+    assert encode_to_target(Target(bpp=1.0399), QUALITIES, size_bytes, lambda _: 0, pixel_count=777)
     with pytest.raises(LimitError, match=r"66\.66 dB"):
-        encode_to_target(Target(psnr_rgb_db=70), size_bytes, lambda _: 66.667, pixel_count=1)
+        encode_to_target(
+            Target(psnr_rgb_db=70), QUALITIES, size_bytes, lambda _: 66.667, pixel_count=1
+        )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cdsrcodec.codec import decode_pixels, decoding, encoding
 from cdsrcodec.codec.encoding import analyse
 from cdsrcodec.codec.loading import decoder_network, latent_upscaler
 from cdsrcodec.codec.tiles import CORE_1X, CORE_4X, HALO
-from cdsrcodec.models.cdsr1 import AnalysisTransform, SynthesisTransform
+from cdsrcodec.models.cdsr1 import AnalysisTransform, Decoder, SynthesisTransform
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.sr.registry import UPSCALERS, UpscalerEntry
@@ -126,8 +126,9 @@ def test_the_native_picture_is_the_same_in_tiles(
 def correcting_upscaler() -> LatentUpscaler:
     """An upscaler of the codec's own synthesis whose trunk makes large random corrections."""
     torch.manual_seed(0)
-    g_s = decoder_network(ENTRY, CPU).g_s
-    upscaler = LatentUpscaler(g_s, scale16=224, scale8=128, levels=8, blocks=6)
+    decoder = decoder_network(ENTRY, CPU)
+    assert isinstance(decoder, Decoder)
+    upscaler = LatentUpscaler(decoder.g_s, scale16=224, scale8=128, levels=8, blocks=6)
     nn.init.normal_(upscaler.tail.weight, std=0.02)
     return upscaler.eval().requires_grad_(False)
 

@@ -31,9 +31,8 @@ from cdsrcodec.models.integer_prior import (
     LAYERS,
     IntegerPrior,
     LatentWalk,
-    gather_step,
-    hyper_size,
 )
+from cdsrcodec.models.interface import hyper_size
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.training.integers import quantise_layer
 
@@ -61,6 +60,11 @@ def tensors() -> dict[str, Tensor]:
 
 def layer_of(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {part: tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift")}
+
+
+def prior_of(model: EntropyModel) -> IntegerPrior:
+    assert isinstance(model.prior, IntegerPrior)
+    return model.prior
 
 
 def z_symbols_of(picture: CodedPicture) -> Tensor:
@@ -115,15 +119,15 @@ def test_each_step_predicts_what_the_float_networks_predict(
 ) -> None:
     picture = coded(name, quality)
     features = float_features(float_networks, model, picture)
-    walk = LatentWalk(model.prior, z_symbols_of(picture), *picture.y_gained.shape[2:])
+    walk = LatentWalk(prior_of(model), z_symbols_of(picture), *picture.y_gained.shape[2:])
     assert (walk.features / ONE - features).abs().max() < 0.05
     for step in range(STEPS):
         prediction = walk.predict(step)
         known = (clamp_activation(walk.known) / ONE).float()
         means, log_scales = float_networks.prior.parameters_at(step, features, known)
         indexes = (log_scales - math.log(SCALE_MIN)) / LOG_SCALE_STEP
-        indexes = gather_step(step, indexes.round().clamp(0, len(model.gaussian) - 1))
-        mean_errors = (prediction.means / ONE - gather_step(step, means)).abs()
+        indexes = LatentWalk.gather(step, indexes.round().clamp(0, len(model.gaussian) - 1))
+        mean_errors = (prediction.means / ONE - LatentWalk.gather(step, means)).abs()
         index_errors = (prediction.indexes.double() - indexes).abs()
         assert mean_errors.max() < 0.25
         assert mean_errors.mean() < 0.005
@@ -139,7 +143,7 @@ def test_integers_cost_less_than_half_a_percent_of_rate(
     integer_bits = float_bits = 0.0
     for name in PICTURES:
         picture = coded(name, quality)
-        walk = LatentWalk(model.prior, z_symbols_of(picture), *picture.y_gained.shape[2:])
+        walk = LatentWalk(prior_of(model), z_symbols_of(picture), *picture.y_gained.shape[2:])
         for step, symbols in enumerate(picture.runs[1:]):
             prediction = walk.predict(step)
             integer_bits += model.gaussian.bits(symbols, prediction.indexes.numpy()).sum()
@@ -155,7 +159,7 @@ def test_integers_cost_less_than_half_a_percent_of_rate(
 def test_a_walk_ends_in_means_plus_symbols(model: EntropyModel) -> None:
     height, width = 5, 6  # neither divides by the hyper-latent's stride
     z_symbols = torch.randint(-3, 4, (1, 128, 2, 2), dtype=torch.int32)
-    walk = LatentWalk(model.prior, z_symbols, height, width)
+    walk = LatentWalk(prior_of(model), z_symbols, height, width)
     masks = step_masks(224, height, width)
     expected = torch.zeros(1, 224, height, width)
     for step in range(STEPS):
@@ -168,7 +172,7 @@ def test_a_walk_ends_in_means_plus_symbols(model: EntropyModel) -> None:
 
 
 def test_extreme_symbols_keep_predictions_in_range(model: EntropyModel) -> None:
-    walk = LatentWalk(model.prior, torch.full((1, 128, 1, 1), 32767, dtype=torch.int32), 4, 4)
+    walk = LatentWalk(prior_of(model), torch.full((1, 128, 1, 1), 32767, dtype=torch.int32), 4, 4)
     assert walk.features.abs().max() <= ACTIVATION_LIMIT
     for step in range(STEPS):
         prediction = walk.predict(step)
@@ -185,7 +189,7 @@ def test_extreme_symbols_keep_predictions_in_range(model: EntropyModel) -> None:
 def test_elements_of_a_step_are_gathered_by_channel_row_and_column(size: tuple[int, int]) -> None:
     y = torch.randn(1, 224, *size)
     for step, mask in enumerate(step_masks(224, *size)):
-        assert torch.equal(gather_step(step, y), y[0][mask])
+        assert torch.equal(LatentWalk.gather(step, y), y[0][mask])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (6, 1)])
@@ -193,7 +197,7 @@ def test_a_latent_of_one_row_or_column_is_predicted_whole(
     model: EntropyModel, size: tuple[int, int]
 ) -> None:
     walk = LatentWalk(
-        model.prior, torch.zeros(1, 128, *hyper_size(*size), dtype=torch.int32), *size
+        prior_of(model), torch.zeros(1, 128, *hyper_size(*size), dtype=torch.int32), *size
     )
     counts = [len(walk.predict(step).indexes) for step in range(STEPS)]
     assert counts == [int(mask.sum()) for mask in step_masks(224, *size)]
@@ -212,10 +216,10 @@ def test_the_hyper_latent_covers_the_latent(
 def test_a_prior_with_a_layer_missing_is_refused(tensors: dict[str, Tensor]) -> None:
     incomplete = {name: t for name, t in tensors.items() if name != "prior.adapt.1.shift"}
     with pytest.raises(KeyError, match=r"prior\.adapt\.1\.shift"):
-        IntegerPrior(incomplete, table_count=64)
+        IntegerPrior(incomplete)
 
 
 def test_a_prior_that_could_round_is_refused(tensors: dict[str, Tensor]) -> None:
     inexact = tensors | {"h_s.2.bias": tensors["h_s.2.bias"] + 2**53}
     with pytest.raises(ValueError, match="not exact in float64"):
-        IntegerPrior(inexact, table_count=64)
+        IntegerPrior(inexact)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from cdsrcodec.codec import decode_pixels, encode_pixels
 from cdsrcodec.codec.loading import latent_upscaler
 from cdsrcodec.errors import FileAccessError, TrainingError
 from cdsrcodec.models.integer_prior import LAYERS
-from cdsrcodec.models.registry import CODECS, CodecEntry
+from cdsrcodec.models.registry import CODECS, CodecEntry, codec_named
 from cdsrcodec.sr.registry import UpscalerEntry
 from cdsrcodec.training.codec_recipe import CodecRecipeConfig, TrainableCdsr1, load_network
 from cdsrcodec.training.export import export_codec
@@ -216,8 +217,8 @@ def test_an_exported_codec_codes_pictures(
 ) -> None:
     export_run(codec_run, tmp_path)
     entry = CodecEntry("cdsr1", 1, tmp_path)
-    assert entry.entropy_tag() != CODECS["cdsr1"].entropy_tag()
-    monkeypatch.setitem(CODECS, "cdsr1", entry)
+    assert entry.entropy_tag() != codec_named("cdsr1").entropy_tag()
+    monkeypatch.setitem(CODECS, "cdsr1", replace(CODECS["cdsr1"], folder=tmp_path))
     data = encode_pixels(photograph, quality=6.0, codec="cdsr1", device=CPU)
     x_hat = decode_pixels(data, sr=1, upscaler="", device=CPU).astype(np.float64)
     psnr_db = 10 * math.log10(255**2 / np.mean((x_hat - photograph) ** 2))

@@ -1,0 +1,41 @@
+"""Files of weights that a user brings, read without running what is in them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from cdsrcodec.errors import ModelError
+
+_WRAPPERS = ("params_ema", "params", "state_dict")
+"""Keys of training checkpoints that the weights stand under."""
+
+
+def read_state(file: Path) -> Mapping[str, Tensor]:
+    """The tensors of a .safetensors file or of what torch.save wrote, on the CPU.
+
+    Raises:
+        ModelError: it cannot be read, would run code, or holds other things than tensors.
+    """
+    try:
+        if file.suffix.lower() == ".safetensors":
+            return load_file(file)
+        with warnings.catch_warnings(action="ignore"):  # of the pickle's age
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        raise ModelError(
+            f"{file}: the weights cannot be read. hint: a .pth or .safetensors file of tensors"
+        ) from error
+    for wrapper in _WRAPPERS:
+        if isinstance(state, Mapping) and wrapper in state:
+            state = state[wrapper]
+    if not isinstance(state, Mapping) or not all(isinstance(t, Tensor) for t in state.values()):
+        raise ModelError(f"{file}: holds no weights. hint: a .pth or .safetensors file of tensors")
+    return state

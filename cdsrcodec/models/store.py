@@ -1,0 +1,108 @@
+"""Where installed models lie: a folder each, named by what is in it.
+
+    <home>/models/bmshj2018-hyperprior-mse-4-9f3a7c51/{entropy,encoder,decoder}.safetensors
+
+A folder appears and goes as a whole, so that no reader ever finds half of one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cdsrcodec.errors import FileAccessError
+
+HOME_VARIABLE = "CDSRCODEC_HOME"
+_HIDDEN = "."  # begins the name of what is not whole yet, or any more
+
+
+def home_folder() -> Path:
+    """$CDSRCODEC_HOME, or cdsrcodec in $XDG_DATA_HOME, or in ~/.local/share.
+
+    As the XDG rules have it, a variable that is empty, or a relative XDG_DATA_HOME, counts as
+    not set.
+    """
+    if home := os.environ.get(HOME_VARIABLE):
+        return Path(home)
+    data_home = Path(os.environ.get("XDG_DATA_HOME", ""))
+    if not data_home.is_absolute():
+        data_home = Path.home() / ".local" / "share"
+    return data_home / "cdsrcodec"
+
+
+def models_folder() -> Path:
+    """Where the folders of models are; it need not exist."""
+    return home_folder() / "models"
+
+
+def installed_folders() -> list[Path]:
+    """Folders of all installed models, by name.
+
+    Raises:
+        FileAccessError: they cannot be listed.
+    """
+    folder = models_folder()
+    try:
+        found = [path for path in folder.iterdir() if not path.name.startswith(_HIDDEN)]
+        return sorted(path for path in found if path.is_dir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise FileAccessError(
+            f"{folder}: cannot be read: {error.strerror}. hint: {HOME_VARIABLE} names another"
+        ) from error
+
+
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    """An empty hidden folder beside the models, for `install`; gone at the end if still there.
+
+    Raises:
+        FileAccessError: it cannot be made, or an OSError came up within.
+    """
+    folder = models_folder() / f"{_HIDDEN}new-{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise FileAccessError(
+            f"{error.filename or folder}: cannot be written: {error.strerror or error}. "
+            f"hint: make room, or name another folder in {HOME_VARIABLE}"
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def install(folder: Path, model: str) -> Path:
+    """Rename a finished new_folder into place; an installed model of that name gives way.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    target = models_folder() / model
+    if target.is_dir():
+        _discard(target)
+    return folder.rename(target)
+
+
+def remove(model: str) -> None:
+    """Remove an installed model.
+
+    Raises:
+        FileAccessError: it cannot be removed.
+    """
+    folder = models_folder() / model
+    try:
+        _discard(folder)
+    except OSError as error:
+        raise FileAccessError(f"{folder}: cannot be removed: {error.strerror}") from error
+
+
+def _discard(folder: Path) -> None:
+    hidden = folder.with_name(f"{_HIDDEN}old-{secrets.token_hex(8)}")
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)

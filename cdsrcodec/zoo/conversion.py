@@ -1,0 +1,150 @@
+"""From CompressAI's checkpoint to the three weight files of an installed model.
+
+The transforms stay as they are, in float32. h_s becomes integers, and what it must never
+depend on a machine's arithmetic for is not computed: the tables of z are those that the
+checkpoint holds, those of y the ones that `cdsr1` ships, for the same 64 scales. So every user
+who converts a checkpoint gets the same bytes, and with them the same entropy tag.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from cdsrcodec.entropy import TableSet
+from cdsrcodec.entropy.tables import TOTAL
+from cdsrcodec.layers.integer import ACTIVATION_LIMIT, FRACTION_BITS, ONE, quantise_weights
+from cdsrcodec.models.context_prior import SCALE_MIN
+from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
+from cdsrcodec.models.registry import CDSR1, codec_named
+from cdsrcodec.models.scale_prior import LAYERS, ScalePrior
+from cdsrcodec.zoo.canonical import pack_tensors
+from cdsrcodec.zoo.checkpoint import PRIOR
+
+CDF_TOTAL = 1 << 16
+"""Sum of the counts of CompressAI's tables."""
+_PEDESTAL = np.float32(2.0**-36)
+_BETA_MIN = 1e-6
+
+
+def convert(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[str, bytes]:
+    """The weight files, by name, of a checkpoint that read_checkpoint has passed.
+
+    Args:
+        state: of the checkpoint.
+        metadata: what else the entropy file should say, and its tag stand for.
+
+    Raises:
+        ValueError: it has no exact integer form, or its tables are malformed.
+    """
+    transforms = {name: _acting(name, t) for name, t in state.items() if name[:4] != "h_s."}
+    encoder = pack_tensors(_part(transforms, "g_a.", "h_a."), {})
+    decoder = pack_tensors(_part(transforms, "g_s."), {})
+    # The tag is to stand for all weights: two models that differ in g_s alone are two models.
+    hashes = {
+        f"{name}_sha256": hashlib.sha256(data).hexdigest()
+        for name, data in (("encoder", encoder), ("decoder", decoder))
+    }
+    fixed_point = {"fraction_bits": str(FRACTION_BITS)}
+    entropy = pack_tensors(_entropy_part(state), {**metadata, **hashes, **fixed_point})
+    files = {"entropy": entropy, "encoder": encoder, "decoder": decoder}
+    return {f"{name}.safetensors": data for name, data in files.items()}
+
+
+def _part(tensors: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefixes)}
+
+
+def _acting(name: str, tensor: Tensor) -> Tensor:
+    """A tensor as the transforms use it: of a GDN's parameters the square, less an offset."""
+    if not name.endswith((".beta", ".gamma")):
+        return tensor
+    minimum = _BETA_MIN if name.endswith(".beta") else 0.0
+    bound = np.float32(math.sqrt(minimum + float(_PEDESTAL)))
+    root = np.maximum(tensor.numpy(), bound)
+    acting = torch.from_numpy(root * root - _PEDESTAL)
+    return acting[:, :, None, None] if acting.ndim == 2 else acting
+
+
+def _entropy_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for name in LAYERS:
+        weight, bias = state[f"{name}.weight"].double(), state[f"{name}.bias"].double()
+        if weight.shape[2] == 5:  # the transposed ones
+            weight, bias = as_convolution(weight), bias.repeat_interleave(4)
+        try:
+            layer = quantise_weights(weight, bias)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        tensors |= {f"{name}.{part}": tensor for part, tensor in layer.items()}
+    medians = (state[f"{PRIOR}.quantiles"][:, 0, 1].double() * ONE).round()
+    if not (medians.abs() < ACTIVATION_LIMIT).all():
+        raise ValueError("a median of z is too large")
+    tensors |= {"z.medians": medians.to(torch.int32), "scale_bounds": scale_bounds()}
+    tensors |= hyper_tables(state) | gaussian_tables()
+    ScalePrior(tensors)  # proves that no sum can leave the exact range
+    return tensors
+
+
+def as_convolution(weight: Tensor) -> Tensor:
+    """A transposed 5x5 convolution of stride 2 as a 3x3 one before a pixel shuffle.
+
+    Output 2p + phase has input p - 1 + j times tap 4 + phase - 2j, where there is such a tap.
+
+    Args:
+        weight: (in, out, 5, 5) of nn.ConvTranspose2d with padding 2 and output padding 1.
+
+    Returns:
+        (4 out, in, 3, 3) of nn.Conv2d with padding 1.
+    """
+    padded = F.pad(weight.transpose(0, 1), (0, 1, 0, 1))  # tap 5 is 0
+    taps = torch.tensor([[4, 2, 0], [5, 3, 1]])  # of phase and j
+    split = padded[:, :, taps[:, None, :, None], taps[None, :, None, :]]  # out, in, 2, 2, 3, 3
+    return split.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+
+
+def scale_bounds() -> Tensor:
+    """(63,) int32: the scales of all tables but the last, in fixed point, rounded down.
+
+    A scale in fixed point is above one of these just where it is above the scale itself.
+    """
+    scales = [SCALE_MIN * math.exp(i * LOG_SCALE_STEP) for i in range(SCALE_COUNT - 1)]
+    return torch.tensor([math.floor(scale * ONE) for scale in scales], dtype=torch.int32)
+
+
+def hyper_tables(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tables of z about its medians, from the integers of the checkpoint.
+
+    Raises:
+        ValueError: they are malformed.
+    """
+    cdfs, lows, lengths = (
+        state[f"{PRIOR}.{name}"].numpy().astype(np.int64)
+        for name in ("_quantized_cdf", "_offset", "_cdf_length")
+    )
+    if lengths.min() < 3 or lengths.max() > cdfs.shape[1]:
+        raise ValueError("the lengths of its frequency tables are malformed")
+    counts = [np.diff(cdf[:length]) for cdf, length in zip(cdfs, lengths, strict=True)]
+    if any((c < 1).any() or c.sum() != CDF_TOTAL for c in counts):
+        raise ValueError("its frequency tables are malformed")
+    if np.abs(lows).max() > CDF_TOTAL:
+        raise ValueError("the offsets of its frequency tables are malformed")
+    arrays = np.concatenate(counts) * (TOTAL // CDF_TOTAL), lengths - 1, lows
+    tables = TableSet(*(array.astype(np.int32) for array in arrays))
+    return {
+        "z.counts": torch.from_numpy(tables.counts),
+        "z.lengths": torch.from_numpy(tables.lengths),
+        "z.lows": torch.from_numpy(tables.lows),
+    }
+
+
+def gaussian_tables() -> dict[str, Tensor]:
+    """Zero-mean Gaussians of 64 scales from 0.11 to 256: those of `cdsr1`, which never change."""
+    return _part(load_file(codec_named(CDSR1).entropy_file), "gaussian.")
