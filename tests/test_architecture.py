@@ -187,7 +187,17 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["bench"], ["completion"], ["encode"], ["decode"], ["info"], ["verify"], ["train"]],
+    [
+        [],
+        ["bench"],
+        ["completion"],
+        ["encode"],
+        ["decode"],
+        ["info"],
+        ["models"],
+        ["verify"],
+        ["train"],
+    ],
 )
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     assert not imported_by("-m", PACKAGE, *command, "--help") & HEAVY

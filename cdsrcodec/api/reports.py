@@ -41,6 +41,27 @@ class StreamInfo:
 
 
 @dataclass(frozen=True)
+class ModelInfo:
+    """Weights of a codec: those in the package, or an installed model.
+
+    `quality` is None where one network serves all. `checkpoint` and its hash are those of the
+    file that it was imported from, None if that is not known.
+    """
+
+    name: str
+    codec: str
+    model_id: int
+    metric: str
+    quality: int | None
+    entropy_tag: str
+    size_bytes: int
+    folder: str
+    shipped: bool
+    checkpoint: str | None
+    checkpoint_sha256: str | None
+
+
+@dataclass(frozen=True)
 class EncodeReport:
     """Result of encode_file.
 

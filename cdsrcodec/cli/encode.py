@@ -13,6 +13,7 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.effort import effort_display, effort_option
 from cdsrcodec.cli.plan import PICTURE_SUFFIXES
+from cdsrcodec.models.registry import check_settings
 
 if TYPE_CHECKING:
     from cdsrcodec import EncodeReport
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     "--target-psnr", "target_psnr_db", type=options.parse_positive, metavar="DB",
     help="The smallest file whose picture has at least this PSNR (RGB).",
 )  # fmt: skip
+@options.codec_option
+@options.metric_option
 @effort_option
 @click.option("--psnr", "measure_psnr", is_flag=True, help="Decode OUT and measure its PSNR (RGB).")
 @click.option(
@@ -52,6 +55,8 @@ def encode(
     target_size_bytes: int | None,
     target_bpp: float | None,
     target_psnr_db: float | None,
+    codec: str,
+    metric: str,
     effort: int,
     measure_psnr: bool,
     downscale: Literal[1, 4],
@@ -69,12 +74,18 @@ def encode(
     goals = (quality, target_size_bytes, target_bpp, target_psnr_db)
     if sum(goal is not None for goal in goals) > 1:
         raise click.UsageError("give one of -q, --target-size, --target-bpp and --target-psnr")
+    try:
+        check_settings(codec, quality=quality, metric=metric, effort=effort)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     convert = partial(
         cdsrcodec.encode_file,
         quality=quality,
         target_size_bytes=target_size_bytes,
         target_bpp=target_bpp,
         target_psnr_db=target_psnr_db,
+        codec=codec,
+        metric=metric,
         effort=effort,
         device=device,
         downscale=downscale,

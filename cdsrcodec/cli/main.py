@@ -11,6 +11,7 @@ from cdsrcodec.cli.decode import decode
 from cdsrcodec.cli.encode import encode
 from cdsrcodec.cli.failures import OneLineErrorGroup
 from cdsrcodec.cli.info import info
+from cdsrcodec.cli.models import models
 from cdsrcodec.cli.train import train
 from cdsrcodec.cli.upscale import upscale
 from cdsrcodec.cli.verify import verify
@@ -22,6 +23,7 @@ COMMANDS: tuple[click.Command, ...] = (
     decode,
     encode,
     info,
+    models,
     train,
     upscale,
     verify,

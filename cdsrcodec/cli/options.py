@@ -13,6 +13,7 @@ from cdsrcodec.api import DEFAULT_QUALITY
 from cdsrcodec.cli.failures import ask_for_tracebacks
 from cdsrcodec.container import Limits
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
+from cdsrcodec.models.registry import CDSR1, CODECS, DEFAULT_METRIC, METRICS
 from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALERS
 
 # Whether it exists and may be read or written is for the API to say: its errors
@@ -85,7 +86,24 @@ quality_option = click.option(
     type=parse_quality,
     show_default=f"{DEFAULT_QUALITY:g}",
     metavar=f"{MIN_QUALITY:g}..{MAX_QUALITY:g}",
-    help="Any real number; higher is larger and closer to the picture.",
+    help="Any real number, or of bmshj2018-hyperprior any whole one; higher is larger and closer "
+    "to the picture.",
+)
+
+codec_option = click.option(
+    "--codec",
+    type=click.Choice(list(CODECS)),
+    default=CDSR1,
+    show_default=True,
+    help="What codes; the weights of others than cdsr1 are installed with `cdsrcodec models`.",
+)
+
+metric_option = click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    default=DEFAULT_METRIC,
+    show_default=True,
+    help="What the weights were trained for.",
 )
 
 debug_option = click.option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from cdsrcodec.errors import ModelError
@@ -18,9 +17,7 @@ from cdsrcodec.models.registry import (
 )
 from cdsrcodec.zoo.checkpoint import read_checkpoint
 from cdsrcodec.zoo.conversion import convert
-
-ORIGIN_FILE = "origin.json"
-"""Beside the weights: name and SHA-256 of the checkpoint. Nothing rests on it but what is told."""
+from cdsrcodec.zoo.origin import ORIGIN_FILE, Origin
 
 
 def import_checkpoint(file: Path, codec: str, quality: int, metric: str) -> CodecEntry:
@@ -46,8 +43,8 @@ def import_checkpoint(file: Path, codec: str, quality: int, metric: str) -> Code
         files = convert(state, metadata)
     except ValueError as error:
         raise ModelError(f"{file}: it cannot be made exact: {error}. hint: take another") from error
-    origin = {"file": file.name, "sha256": _sha256(file)}
-    files[ORIGIN_FILE] = (json.dumps(origin) + "\n").encode()
+    origin = Origin(file.name, _sha256(file))
+    files[ORIGIN_FILE] = origin.to_json().encode()
     tag = hashlib.sha256(files["entropy.safetensors"]).digest()[:TAG_BYTES]
     with store.new_folder() as folder:
         for name, data in files.items():

@@ -19,7 +19,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from cdsrcodec.codec import decode_symbols
+from cdsrcodec.codec import decode_symbols, encode_pixels
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "tests" / "conformance" / "valid"
@@ -71,7 +71,7 @@ def fresh_stream(
     crop: Callable[..., NDArray[np.uint8]],
     encode: Callable[..., bytes],
 ) -> Path:
-    """A photograph encoded here and now."""
+    """A photograph that cdsr1 encoded here and now."""
     path = tmp_path_factory.mktemp("exactness") / "fresh.cdsr"
     path.write_bytes(encode(crop(192, 160), 7.0))
     return path
@@ -95,18 +95,29 @@ def decode_in_child(capability: str, threads: int, paths: list[Path]) -> dict[st
     return report
 
 
+@pytest.mark.usefixtures("hyperprior")
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("capability", INSTRUCTION_SETS)
 def test_symbols_are_the_same_under_all_threads_and_instructions(
-    fresh_stream: Path, capability: str, threads: int
+    fresh_stream: Path,
+    crop: Callable[..., NDArray[np.uint8]],
+    tmp_path: Path,
+    capability: str,
+    threads: int,
 ) -> None:
     if not is_supported(capability):
         pytest.skip(f"this CPU has no {capability}")
     golden = json.loads((GOLDEN / "expected.json").read_text(encoding="utf-8"))
     expected = {name: golden[name]["symbols_sha256"] for name in GOLDEN_NAMES}
-    expected[fresh_stream.name] = symbols_sha256(fresh_stream.read_bytes())
+    hyperprior_stream = tmp_path / "hyperprior.cdsr"
+    codec, device = "bmshj2018-hyperprior", torch.device("cpu")
+    hyperprior_stream.write_bytes(
+        encode_pixels(crop(96, 80), quality=4, codec=codec, device=device)
+    )
+    for path in (fresh_stream, hyperprior_stream):
+        expected[path.name] = symbols_sha256(path.read_bytes())
     assert len(set(expected.values())) == len(expected)
-    paths = [fresh_stream, *(GOLDEN / name for name in GOLDEN_NAMES)]
+    paths = [fresh_stream, hyperprior_stream, *(GOLDEN / name for name in GOLDEN_NAMES)]
     report = decode_in_child(capability, threads, paths)
     assert report["capability"] == capability.upper()
     assert report["threads"] == threads

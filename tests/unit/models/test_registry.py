@@ -111,7 +111,7 @@ def test_installed_weights_are_found_by_their_settings_and_by_their_streams(
 def test_weights_that_are_not_installed_are_named_with_the_way_to_get_them(
     install: Install,
 ) -> None:
-    with pytest.raises(ModelError, match="no weights of .* for mse are installed. hint: cdsrcodec"):
+    with pytest.raises(ModelError, match=r"no weights of .* for mse are installed\. hint: cdsr"):
         qualities_of(HYPERPRIOR)
     install(3)
     hint = (

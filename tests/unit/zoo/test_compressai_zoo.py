@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+import torch
+
+from cdsrcodec.errors import FileAccessError, ModelError
+from cdsrcodec.models import store
+from cdsrcodec.models.registry import installed
+from cdsrcodec.zoo import compressai
+from cdsrcodec.zoo.compressai import ZooFile, installed_from, pull, zoo_files
+from cdsrcodec.zoo.importing import import_checkpoint
+from cdsrcodec.zoo.origin import ORIGIN_FILE, Origin, origin_of
+from tests.zoo_server import ZooServer
+
+HYPERPRIOR = "bmshj2018-hyperprior"
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, zoo_server: ZooServer) -> Path:
+    monkeypatch.setenv("CDSRCODEC_HOME", str(tmp_path))
+    monkeypatch.setenv("CDSRCODEC_ZOO_URL", f"{zoo_server.url}/v1/")
+    return tmp_path
+
+
+def published(zoo_server: ZooServer, content: bytes) -> ZooFile:
+    zoo_server.content = content
+    start = hashlib.sha256(content).hexdigest()[:8]
+    return ZooFile(f"{HYPERPRIOR}-4-{start}.pth.tar", start, 4, "mse")
+
+
+def test_the_files_are_those_of_the_zoo() -> None:
+    from compressai.zoo.image import model_urls
+
+    for metric, urls in model_urls[HYPERPRIOR].items():
+        files = zoo_files(metric)
+        assert [file.quality for file in files] == list(urls) == list(range(1, 9))
+        ours = [f"{compressai.DEFAULT_URL}/{file.name}" for file in files]
+        assert ours == list(urls.values())
+        assert all(file.name.endswith(f"-{file.sha256_start}.pth.tar") for file in files)
+    with pytest.raises(ValueError, match="mse and ms-ssim, not vmaf"):
+        zoo_files("vmaf")
+
+
+def test_a_published_checkpoint_becomes_a_model(
+    zoo_server: ZooServer, home: Path, checkpoint: Path
+) -> None:
+    file = published(zoo_server, checkpoint.read_bytes())
+    assert installed_from(file) is None
+    entry = pull(file)
+    assert zoo_server.requests == [(f"/v1/{file.name}", None)]
+    assert installed_from(file) == entry == installed()[0]
+    assert list((home / "downloads").iterdir()) == []
+    origin = origin_of(entry)
+    assert origin.file == file.name
+    assert origin.sha256 is not None
+    assert origin.sha256.startswith(file.sha256_start)
+    # The same checkpoint by another way is the same model.
+    assert import_checkpoint(checkpoint, HYPERPRIOR, 4, "mse") == entry
+    assert len(installed()) == 1
+
+
+def test_a_published_file_that_is_no_checkpoint_leaves_nothing(
+    zoo_server: ZooServer, home: Path
+) -> None:
+    buffer = io.BytesIO()
+    torch.save({"a": torch.zeros(1)}, buffer)
+    with pytest.raises(ModelError, match="not a checkpoint"):
+        pull(published(zoo_server, buffer.getvalue()))
+    assert installed() == []
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.usefixtures("home")
+def test_an_address_that_is_none_is_refused(
+    zoo_server: ZooServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDSRCODEC_ZOO_URL", "file:///etc")
+    with pytest.raises(ModelError, match="CDSRCODEC_ZOO_URL=file:///etc: not an address"):
+        pull(published(zoo_server, b""))
+
+
+def test_a_home_that_cannot_be_made_is_named(zoo_server: ZooServer, home: Path) -> None:
+    (home / "downloads").write_text("a file")
+    with pytest.raises(FileAccessError, match=r"downloads: cannot be made.*CDSRCODEC_HOME"):
+        pull(published(zoo_server, b""))
+
+
+@pytest.mark.usefixtures("home")
+def test_an_interrupted_import_leaves_no_model(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path, model: str) -> Path:
+        assert len(list(folder.iterdir())) == 4
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "install", fail)
+    with pytest.raises(KeyboardInterrupt):
+        import_checkpoint(checkpoint, HYPERPRIOR, 4, "mse")
+    assert list(store.models_folder().iterdir()) == []
+
+
+@pytest.mark.usefixtures("home")
+def test_settings_that_no_checkpoint_has_are_refused(checkpoint: Path) -> None:
+    for codec, quality, metric in (
+        (HYPERPRIOR, 9, "mse"),
+        (HYPERPRIOR, 4, "vmaf"),
+        ("cdsr1", 4, "mse"),
+    ):
+        with pytest.raises(ValueError, match=r"quality must|weights"):
+            import_checkpoint(checkpoint, codec, quality, metric)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_model_whose_origin_is_lost_is_as_good(checkpoint: Path) -> None:
+    entry = import_checkpoint(checkpoint, HYPERPRIOR, 4, "ms-ssim")
+    assert entry.model_id == 3
+    for text in ("[1]", "{", '{"file": 3}'):
+        (entry.folder / ORIGIN_FILE).write_text(text)
+        assert origin_of(entry) == Origin()
+    (entry.folder / ORIGIN_FILE).unlink()
+    assert origin_of(entry) == Origin()
+    assert installed() == [entry]
