@@ -5,10 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -29,7 +27,10 @@ def read_state(file: Path) -> Mapping[str, Tensor]:
             return load_file(file)
         with warnings.catch_warnings(action="ignore"):  # of the pickle's age
             state = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    # On damaged bytes torch raises about every exception there is.
+    except Exception as error:
         raise ModelError(
             f"{file}: the weights cannot be read. hint: a .pth or .safetensors file of tensors"
         ) from error

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cdsrcodec.errors import FileAccessError
+from cdsrcodec.errors import CdsrError, FileAccessError
 
 HOME_VARIABLE = "CDSRCODEC_HOME"
 _HIDDEN = "."  # begins the name of what is not whole yet, or any more
@@ -68,6 +68,8 @@ def new_folder() -> Iterator[Path]:
     try:
         folder.mkdir(parents=True)
         yield folder
+    except CdsrError:
+        raise
     except OSError as error:
         raise FileAccessError(
             f"{error.filename or folder}: cannot be written: {error.strerror or error}. "
@@ -84,9 +86,11 @@ def install(folder: Path, model: str) -> Path:
         OSError: it cannot be renamed.
     """
     target = models_folder() / model
-    if target.is_dir():
-        _discard(target)
-    return folder.rename(target)
+    old = _hide(target) if target.is_dir() else None
+    installed = folder.rename(target)
+    if old is not None:
+        shutil.rmtree(old)
+    return installed
 
 
 def remove(model: str) -> None:
@@ -97,12 +101,10 @@ def remove(model: str) -> None:
     """
     folder = models_folder() / model
     try:
-        _discard(folder)
+        shutil.rmtree(_hide(folder))
     except OSError as error:
         raise FileAccessError(f"{folder}: cannot be removed: {error.strerror}") from error
 
 
-def _discard(folder: Path) -> None:
-    hidden = folder.with_name(f"{_HIDDEN}old-{secrets.token_hex(8)}")
-    folder.rename(hidden)
-    shutil.rmtree(hidden, ignore_errors=True)
+def _hide(folder: Path) -> Path:
+    return folder.rename(folder.with_name(f"{_HIDDEN}old-{secrets.token_hex(8)}"))

@@ -9,21 +9,21 @@ import torch
 from numpy.typing import NDArray
 
 from cdsrcodec.codec.loading import entropy_model
-from cdsrcodec.container import MAX_QUALITY_CODE, Header, Stream, write_stream
+from cdsrcodec.container import MAX_QUALITY_CODE, Header, Stream, quality_code_of, write_stream
 from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
 from cdsrcodec.models.interface import LATENT_STRIDE, hyper_size
-from cdsrcodec.models.registry import codec_named
+from cdsrcodec.models.registry import CodecEntry, codec_named
 
 MAX_SIDE_PX = 48
 
 
-def forge_stream(rng: Random) -> bytes:
-    """A stream of up to MAX_SIDE_PX a side that a reader must decode.
+def forge_stream(rng: Random, entry: CodecEntry | None = None) -> bytes:
+    """A stream of up to MAX_SIDE_PX a side, of cdsr1 unless told, that a reader must decode.
 
     Its symbols drive the integer networks to where no picture does: saturated activations,
     the first and the last table, every length of escape.
     """
-    entry = codec_named("cdsr1")
+    entry = entry or codec_named("cdsr1")
     model, writer = entropy_model(entry), SymbolWriter()
     width_px, height_px = rng.randint(1, MAX_SIDE_PX), rng.randint(1, MAX_SIDE_PX)
     height, width = -(-height_px // LATENT_STRIDE), -(-width_px // LATENT_STRIDE)
@@ -41,6 +41,8 @@ def forge_stream(rng: Random) -> bytes:
             writer.add(runs[-1], indexes, model.gaussian)
             walk.fill(step, prediction, torch.from_numpy(runs[-1]))
     quality_code, crc = rng.randint(0, MAX_QUALITY_CODE), symbol_crc(runs)
+    if entry.quality is not None:
+        quality_code = quality_code_of(entry.quality)
     header = Header(entry.model_id, entry.entropy_tag(), quality_code, width_px, height_px, crc)
     return write_stream(Stream(header, (), writer.payload()))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,9 @@ from torch import Tensor
 from cdsrcodec.codec import Target, decode_pixels, decode_symbols, encode_pixels
 from cdsrcodec.codec.encoding import analyse
 from cdsrcodec.container import read_stream
-from cdsrcodec.errors import LimitError, ModelError
+from cdsrcodec.errors import DesyncError, LimitError, ModelError
 from cdsrcodec.models.registry import CodecEntry
+from tests.fuzz.forging import forge_stream
 
 if TYPE_CHECKING:
     from compressai.models import ScaleHyperprior
@@ -131,6 +133,23 @@ def test_qualities_without_weights_and_between_are_refused(crop: Crop) -> None:
         encode(crop(16, 16), 5)
     with pytest.raises(ValueError, match="must be a whole number"):
         encode(crop(16, 16), 4.5)
+
+
+def test_symbols_that_no_encoder_would_write_decode_to_a_picture(hyperprior: CodecEntry) -> None:
+    for seed in range(12):
+        data = forge_stream(Random(seed), hyperprior)
+        header = read_stream(data).header
+        assert decode(data).shape == (header.height_px, header.width_px, 3)
+
+
+@pytest.mark.usefixtures("hyperprior")
+def test_other_words_in_the_payload_are_found(crop: Crop, rewrite: Callable[..., bytes]) -> None:
+    data = encode(crop(32, 32))
+    payload = read_stream(data).payload
+    for at in range(0, len(payload), len(payload) // 8):
+        damaged = payload[:at] + bytes([payload[at] ^ 1]) + payload[at + 1 :]
+        with pytest.raises(DesyncError):
+            decode(rewrite(data, payload=damaged))
 
 
 def test_tiles_give_the_latent_and_the_picture_of_one_piece(

@@ -40,7 +40,7 @@ def test_the_integers_choose_the_tables_that_the_floats_choose(
         scales = scale_hyperprior.h_s(z_hat)
         expected = scale_hyperprior.gaussian_conditional.build_indexes(scales)
     indexes = prior.table_indexes(z_symbols, 12, 16).int()
-    assert len(indexes.unique()) > 5
+    assert torch.bincount(indexes.flatten()).count_nonzero() > 5
     assert (indexes - expected).abs().max() <= 1
     assert (indexes != expected).double().mean() < 0.05
 
