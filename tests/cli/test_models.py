@@ -84,6 +84,16 @@ def test_models_are_pulled_once(run: Run, zoo: ZooServer) -> None:
     assert len(zoo.requests) == 2
 
 
+def test_a_terminal_shows_what_has_come(
+    run: Run, zoo: ZooServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take any stream for a terminal
+    assert f"{CODEC} 3 mse" in run("models", "pull", CODEC, "-q", 3).stderr
+    monkeypatch.delenv("FORCE_COLOR")
+    assert f"{CODEC} 4 mse" not in run("models", "pull", CODEC, "-q", 4).stderr
+    assert len(zoo.requests) == 2
+
+
 def test_a_pull_that_was_broken_off_goes_on(run: Run, zoo: ZooServer, home: Path) -> None:
     zoo.cut_bytes = 1_000_000
     result = run("models", "pull", CODEC, "-q", 4)

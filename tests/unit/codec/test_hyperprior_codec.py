@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from cdsrcodec.codec.encoding import analyse
 from cdsrcodec.container import read_stream
 from cdsrcodec.errors import DesyncError, LimitError, ModelError
 from cdsrcodec.models.registry import CodecEntry
+from cdsrcodec.zoo.importing import import_checkpoint
 from tests.fuzz.forging import forge_stream
 
 if TYPE_CHECKING:
@@ -72,6 +74,24 @@ def test_the_file_is_as_large_as_that_of_compressai(
     expected_bytes = sum(len(string) for (string,) in strings)
     assert expected_bytes > 10_000
     assert abs(len(encode(x)) / expected_bytes - 1) < 0.005
+
+
+def test_the_large_networks_of_the_higher_qualities_code_too(
+    crop: Crop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compressai.models import ScaleHyperprior
+
+    monkeypatch.setenv("CDSRCODEC_HOME", str(tmp_path))
+    network = ScaleHyperprior(192, 320)
+    network.update()
+    torch.save(network.state_dict(), tmp_path / "x.pth")
+    entry = import_checkpoint(tmp_path / "x.pth", CODEC, 7, "ms-ssim")
+    data = encode_pixels(crop(40, 24), quality=7, codec=CODEC, metric="ms-ssim", device=CPU)
+    header = read_stream(data).header
+    assert (header.model_id, header.quality) == (3, 7.0)
+    assert [len(run) for run in decode_symbols(data).runs] == [192 * 1 * 1, 320 * 2 * 3]
+    assert decode(data).shape == (24, 40, 3)
+    assert header.entropy_tag == entry.entropy_tag()
 
 
 @pytest.mark.usefixtures("hyperprior")
