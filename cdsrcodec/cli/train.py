@@ -122,8 +122,8 @@ def loop_config(seed: int, **settings: Unpack[LoopOptions]) -> LoopConfig:
     show_default=True, help="Exponent of the draw of qualities; below 1 favours high ones.",
 )  # fmt: skip
 @click.option(
-    "--part", type=click.Choice(["all", "decoder"]), default="all", show_default=True,
-    help="decoder: g_s alone; existing files stay readable.",
+    "--part", type=click.Choice(["all", "transforms", "decoder"]), default="all", show_default=True,
+    help="transforms: all but the entropy part; decoder: g_s alone. Files stay readable with both.",
 )  # fmt: skip
 @click.option(
     "--start", type=options.FILE, help="Weights to start from: a codec.safetensors, or a "

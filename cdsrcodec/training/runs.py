@@ -24,7 +24,12 @@ from cdsrcodec.training.codec_recipe import (
     load_network,
 )
 from cdsrcodec.training.distributed import joined_group
-from cdsrcodec.training.export import export_codec, export_decoder, export_upscaler
+from cdsrcodec.training.export import (
+    export_codec,
+    export_decoder,
+    export_encoder,
+    export_upscaler,
+)
 from cdsrcodec.training.loop import LoopConfig, Recipe, StepReport, TrainingLoop
 from cdsrcodec.training.storage import make_folder, write_tensors
 from cdsrcodec.training.upscaler_recipe import (
@@ -129,8 +134,8 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
     Args:
         run: folder of a finished run.
         target: folder of a codec's weights. A codec run writes entropy, encoder,
-            decoder and training files there, or the decoder alone if it trained
-            only that; an upscaler run writes latent.safetensors.
+            decoder and training files there, or only those of the part that it trained;
+            an upscaler run writes latent.safetensors.
 
     Returns:
         The proof of exactness: for each integer layer written the largest |sum| that it
@@ -150,10 +155,12 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
         return {}
     load_network(network, file)
     make_folder(target)
-    if setting == "decoder":
-        export_decoder(network, target)
-        return {}
-    return export_codec(network, target)
+    if setting == "all":
+        return export_codec(network, target)
+    if setting == "transforms":
+        export_encoder(network, target)
+    export_decoder(network, target)
+    return {}
 
 
 def average_runs(runs: Sequence[Path], output: Path) -> Path:

@@ -224,6 +224,19 @@ def test_an_exported_codec_codes_pictures(
     assert psnr_db > 28
 
 
+def test_a_run_of_the_transforms_leaves_the_entropy_part_alone(
+    codec_run: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    run_folder.mkdir(parents=True)
+    save_file(
+        load_file(codec_run / "codec.safetensors"),
+        run_folder / "codec.safetensors",
+        {"part": "transforms"},
+    )
+    assert export_run(run_folder, tmp_path / "x") == {}
+    assert stems(tmp_path / "x") == ["decoder", "encoder"]
+
+
 def test_a_decoder_run_exports_the_decoder_alone(decoder_run: Path, tmp_path: Path) -> None:
     assert export_run(decoder_run, tmp_path) == {}
     assert stems(tmp_path) == ["decoder"]
