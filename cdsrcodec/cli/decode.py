@@ -46,8 +46,7 @@ def decode(
     The extension of OUT chooses the format: .png .jpg .webp .avif .tif .bmp
     .jp2 .ppm .qoi or .tga. As IN or OUT, - is standard input or output.
     """
-    if upscaler_weights is not None and (sr == 1 or upscaler != "esrgan"):
-        raise click.UsageError("--weights belongs to --sr 4 --upscaler esrgan")
+    options.check_weights(upscaler_weights, upscaler, is_used=sr != 1)
     formats.check_format(format_name, paths, settings)
     conversion = batch.Conversion(
         partial(

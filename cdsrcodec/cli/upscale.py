@@ -37,8 +37,7 @@ def upscale(
     For comparison with decode --sr 4: the same upscalers on a picture that was
     not coded. Formats and - as of decode.
     """
-    if upscaler_weights is not None and upscaler != "esrgan":
-        raise click.UsageError("--weights belongs to --upscaler esrgan")
+    options.check_weights(upscaler_weights, upscaler)
     formats.check_format(format_name, paths, settings)
     conversion = batch.Conversion(
         partial(

@@ -1,4 +1,4 @@
-"""Tile sizes of the networks: in latent positions of 16 px, and in pixels for esrgan.
+"""Tile sizes of the networks: in latent positions of 16 px, and in pixels for those of pixels.
 
 Receptive fields, one side: g_a 136 px = 8.5 positions, g_s 9.5, the latent
 upscaler 10.6 with a trunk of 6 blocks and 1/8 more for each further block.
@@ -15,5 +15,5 @@ HALO = 12
 CORE_1X = 96
 CORE_4X = 40
 
-ESRGAN_CORE_PX = 192
-ESRGAN_HALO_PX = 32
+PIXEL_CORE_PX = 192
+ESRGAN_HALO_PX = 32  # the others say theirs: PixelEnlarger.reach_px

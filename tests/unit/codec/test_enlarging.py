@@ -69,7 +69,7 @@ def test_esrgan_runs_in_tiles_with_the_weights_that_were_named(
     monkeypatch.setattr(enlarging, "esrgan_network", load)
     x = crop(50, 16)
     whole = enlarge_pixels(x, upscaler="esrgan", weights=Path("x4.pth"), device=CPU)
-    monkeypatch.setattr(enlarging, "ESRGAN_CORE_PX", 20)
+    monkeypatch.setattr(enlarging, "PIXEL_CORE_PX", 20)
     monkeypatch.setattr(enlarging, "ESRGAN_HALO_PX", 3)
     tiled = enlarge_pixels(x, upscaler="esrgan", weights=None, device=CPU)
     assert asked == [Path("x4.pth"), None]
