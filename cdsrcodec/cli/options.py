@@ -14,7 +14,12 @@ from cdsrcodec.api import DEFAULT_QUALITY
 from cdsrcodec.cli.failures import ask_for_tracebacks
 from cdsrcodec.container import Limits
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
-from cdsrcodec.sr.registry import UPSCALERS, WEIGHTED_UPSCALERS, UpscalerEntry
+from cdsrcodec.sr.registry import (
+    INTERPOLATIONS,
+    UPSCALERS,
+    WEIGHTED_UPSCALERS,
+    UpscalerEntry,
+)
 
 # Whether it exists and may be read or written is for the API to say: its errors
 # have exit codes of their own, Click's would all be wrong usage.
@@ -22,6 +27,7 @@ FILE = click.Path(readable=False, path_type=Path)
 
 # As imageio.writer, which is not imported for --help.
 PICTURE_FORMATS = ("png", "webp", "jpg", "avif", "tif", "jp2", "bmp", "ppm", "qoi", "tga")
+DEFAULT_PRECISION = "auto"
 SIZE_UNITS_BYTES = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30
 }  # fmt: skip
@@ -137,6 +143,16 @@ def check_weights(weights: Path | None, upscaler: str, *, is_used: bool = True) 
         raise click.UsageError(f"--weights belongs to --upscaler {names}, at 4x")
 
 
+def check_precision(precision: str | None, upscaler: str, *, is_used: bool = True) -> None:
+    """Refuse --precision where no network would heed it.
+
+    Raises:
+        click.UsageError: the upscaler is no network, or is not used.
+    """
+    if precision is not None and not (is_used and upscaler not in INTERPOLATIONS):
+        raise click.UsageError("--precision belongs to an --upscaler that is a network, at 4x")
+
+
 upscaler_option = click.option(
     "--upscaler",
     type=UpscalerChoice(UPSCALERS),
@@ -159,6 +175,21 @@ weights_option = click.option(
     type=FILE,
     help="Of a network of pixels: of esrgan a .pth or .safetensors file, of another one a file "
     "of cdsrcodec train export. Default: those that came with it.",
+)
+
+max_memory_option = click.option(
+    "--max-memory",
+    "max_memory_bytes",
+    metavar="SIZE",
+    type=parse_size,
+    help="What a process may take, as 900MB or 2GiB: the same picture in smaller tiles.",
+)
+
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    help="Of the network that makes a 4x picture; auto is bf16 where the hardware has it.  "
+    "[default: auto]",
 )
 
 overwrite_option = click.option(

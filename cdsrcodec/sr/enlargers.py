@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,7 +13,7 @@ from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.sr.srresnet import SrResNet
 from cdsrcodec.sr.wdsr import Wdsr
 
-NETWORKS: dict[str, Callable[[], PixelEnlarger]] = {"edsr": Edsr, "wdsr": Wdsr, "srgan": SrResNet}
+NETWORKS: dict[str, type[PixelEnlarger]] = {"edsr": Edsr, "wdsr": Wdsr, "srgan": SrResNet}
 NETWORK_KEY = "network"
 """Of a weight file's metadata: the network's name in NETWORKS."""
 

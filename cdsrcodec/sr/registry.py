@@ -42,10 +42,10 @@ def _pixel_network(name: str, network: str) -> UpscalerEntry:
     return UpscalerEntry(name, file=file, network=network)
 
 
+INTERPOLATIONS = ("bicubic", "lanczos")
 UPSCALERS = (
     UpscalerEntry("latent", "cdsr1", WEIGHTS_FOLDER / "cdsr1" / "latent.safetensors"),
-    UpscalerEntry("bicubic"),
-    UpscalerEntry("lanczos"),
+    *(UpscalerEntry(name) for name in INTERPOLATIONS),
     _pixel_network("edsr", "edsr"),
     _pixel_network("edsr-b2", "edsr"),
     _pixel_network("wdsr", "wdsr"),

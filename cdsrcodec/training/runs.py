@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cdsrcodec.errors import TrainingError
+from cdsrcodec.layers.precision import resolve_precision
 from cdsrcodec.sr.enlargers import NETWORK_KEY, NETWORKS
 from cdsrcodec.training.codec_recipe import (
     CodecRecipe,
@@ -52,22 +53,6 @@ ENLARGER_FILE = "enlarger.safetensors"
 # Kept in their metadata.
 _SETTINGS = ((CODEC_FILE, "part"), (UPSCALER_FILE, "blocks"), (ENLARGER_FILE, NETWORK_KEY))
 OnStep = Callable[[StepReport], None]
-
-
-def resolve_precision(name: str, device: torch.device) -> str:
-    """The precision to train with: "fp32" or "bf16" as named, or what "auto" stands for.
-
-    auto takes bf16 where the hardware multiplies it natively; an emulated bf16 is
-    slower than fp32.
-    """
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    # Early versions of torch cannot tell.
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    native = any(capabilities.get(kind) for kind in ("avx512_bf16", "amx_bf16", "bf16"))
-    return "bf16" if native else "fp32"
 
 
 def train_codec(
