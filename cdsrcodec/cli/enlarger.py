@@ -42,7 +42,12 @@ def codec_weights(_ctx: click.Context, _param: click.Parameter, value: str | Non
 @click.option(
     "--adversarial", "adversarial_weight", type=click.FloatRange(min=0), callback=finite,
     default=0.0, show_default=True,
-    help="Weight of SRGAN's adversarial loss beside L1; 0 trains for PSNR.",
+    help="Weight of SRGAN's adversarial loss; 0 trains for PSNR.",
+)  # fmt: skip
+@click.option(
+    "--content", type=click.Choice(["pixels", "vgg"]),
+    help="What the adversarial loss stands beside: L1 of pixels, or features of VGG-16.  "
+    "[default: pixels]",
 )  # fmt: skip
 @click.option(
     "--start", type=options.FILE, help="The enlarger.safetensors of a run to train on from."
@@ -56,6 +61,7 @@ def enlarger(
     patch_px: int,
     batch: int,
     adversarial_weight: float,
+    content: str | None,
     start: Path | None,
     **loop: Unpack[LoopOptions],
 ) -> None:
@@ -66,6 +72,8 @@ def enlarger(
 
     if patch_px % 16:
         raise click.BadParameter("must be divisible by 16", param_hint="--patch")
+    if content is not None and not adversarial_weight:
+        raise click.UsageError("--content belongs to --adversarial above 0")
     config = EnlargerRecipeConfig(
         data=data,
         network=network,
@@ -73,6 +81,7 @@ def enlarger(
         patch_px=patch_px,
         batch=batch,
         adversarial_weight=adversarial_weight,
+        content=content or "pixels",
         seed=seed,
         start=start,
     )

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from cdsrcodec.codec.loading import esrgan_network, pixel_enlarger
 from cdsrcodec.codec.painting import paint
-from cdsrcodec.codec.tiles import ASSEMBLED_BYTES, PIXEL_BYTES, PIXELS, Tiling, check_memory
+from cdsrcodec.codec.tiles import (
+    ASSEMBLED_BYTES,
+    ESRGAN,
+    PIXEL_BYTES,
+    PIXELS,
+    Tiling,
+    check_memory,
+)
 from cdsrcodec.imageio.resampling import FILTERS, interpolate
 from cdsrcodec.layers.precision import in_precision
 from cdsrcodec.layers.tiling import OnStep
@@ -95,4 +102,6 @@ def _held_bytes(size_px: tuple[int, int]) -> int:
 
 
 def _tiling_of(entry: UpscalerEntry) -> Tiling:
-    return replace(PIXELS, halo=NETWORKS[entry.network].reach_px) if entry.network else PIXELS
+    if entry.network is None:
+        return ESRGAN
+    return replace(PIXELS, halo=NETWORKS[entry.network].reach_px)

@@ -93,4 +93,5 @@ def check_memory(max_memory_bytes: int | None, needed_bytes: int) -> None:
 ANALYSIS = Tiling(core=96, halo=12, bytes_per_position=19_000)
 NATIVE = Tiling(core=96, halo=12, bytes_per_position=38_000)
 LATENT_4X = Tiling(core=40, halo=12, bytes_per_position=370_000)
-PIXELS = Tiling(core=192, halo=32, bytes_per_position=17_500)  # the halo is that of esrgan
+PIXELS = Tiling(core=256, halo=40, bytes_per_position=11_500)  # a network may say a smaller halo
+ESRGAN = Tiling(core=192, halo=32, bytes_per_position=17_500)

@@ -7,8 +7,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from cdsrcodec.training.vgg import VggFeatures
+
 WIDTH = 32  # of the published discriminator 64
 SLOPE = 0.2
+PIXEL_WEIGHT = 0.01  # beside features
 
 
 class Discriminator(nn.Sequential):
@@ -33,22 +36,27 @@ class Discriminator(nn.Sequential):
 class AdversarialObjective(nn.Module):
     """A 4x network of pixels, its discriminator and the loss of both.
 
-    L1 distance + weight * adversarial loss for the network, cross-entropy for the
-    discriminator. Either sees the other as a constant, so one backward pass serves both.
+    Content + weight * adversarial loss for the network, cross-entropy for the discriminator.
+    Either sees the other as a constant, so one backward pass serves both. The content loss
+    is the L1 distance of the pixels; with `features`, a hundredth of it beside theirs.
 
     Args:
         upscaler: x (B, 3, P, P) to x_sr (B, 3, 4P, 4P).
         weight: of the adversarial loss.
+        features: a frozen network that features are compared of; None to compare pixels.
 
-    Source: as the discriminator. Differs: the content loss is of pixels, not of features of
-    a VGG network trained on ImageNet.
+    Source: as the discriminator; the mixture with features is that of ESRGAN (Wang et al.
+    2018, arXiv:1809.00219), but for their distance, which is relative here.
     """
 
-    def __init__(self, upscaler: nn.Module, weight: float) -> None:
+    def __init__(
+        self, upscaler: nn.Module, weight: float, features: VggFeatures | None = None
+    ) -> None:
         super().__init__()
         self.upscaler = upscaler
         self.discriminator = Discriminator()
         self.weight = weight
+        self.features = features
 
     def forward(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of (LR patches (B, 3, P, P), HR patches (B, 3, 4P, 4P)), both in [0, 1]."""
@@ -60,7 +68,10 @@ class AdversarialObjective(nn.Module):
         fake = self.discriminator(2 * x_sr.detach() - 1)
         judgement = (F.softplus(-real) + F.softplus(fake)).mean()
         error = x_sr - x_hr
-        loss = error.abs().mean() + self.weight * adversarial.mean() + judgement
+        content = error.abs().mean()
+        if self.features is not None:
+            content = PIXEL_WEIGHT * content + self.features.distance(x_sr, x_hr)
+        loss = content + self.weight * adversarial.mean() + judgement
         psnr_rgb_db = -10 * error.detach().square().mean((1, 2, 3)).log10().mean()
         told_apart = torch.cat([real > 0, fake < 0]).float().mean()
         return loss, {"psnr_rgb_db": psnr_rgb_db, "told_apart": told_apart}

@@ -23,6 +23,7 @@ from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.folding import trainable
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
 from cdsrcodec.training.upscaler_recipe import EnlargementObjective
+from cdsrcodec.training.vgg import load_vgg
 
 ADAM_RATE_FACTOR = 0.5  # of what Muon does not train
 FROM_PIXELS = ("upscaler.head.", "upscaler.skip.")
@@ -39,7 +40,8 @@ class EnlargerRecipeConfig:
             qualities, see codec_recipe.load_network; None to enlarge clean pictures.
         patch_px: side of the low-resolution patch; divisible by 16 with a codec.
         batch: patches per step and process.
-        adversarial_weight: of SRGAN's adversarial loss beside L1; 0 trains for PSNR.
+        adversarial_weight: of SRGAN's adversarial loss; 0 trains for PSNR.
+        content: what the adversarial loss stands beside, "pixels" or "vgg", features.
         seed: of patches and initialisation.
         start: enlarger.safetensors of a run to train on from; None to start anew.
     """
@@ -50,6 +52,7 @@ class EnlargerRecipeConfig:
     patch_px: int = 48
     batch: int = 4
     adversarial_weight: float = 0.0
+    content: str = "pixels"
     seed: int = 0
     start: Path | None = None
 
@@ -81,7 +84,8 @@ class EnlargerRecipe:
             load_trainable(enlarger, config.start)
         self.module: nn.Module
         if config.adversarial_weight:
-            self.module = AdversarialObjective(enlarger, config.adversarial_weight)
+            features = load_vgg() if config.content == "vgg" else None
+            self.module = AdversarialObjective(enlarger, config.adversarial_weight, features)
         else:
             self.module = EnlargementObjective(enlarger)
         self.module.to(memory_format=torch.channels_last)

@@ -60,12 +60,12 @@ def test_every_option_reaches_the_recipe(run: Run, recorder: Recorder) -> None:
     # fmt: off
     run(
         "train", "enlarger", "photos", "-o", "out", "--steps", "7", "--network", "srgan",
-        "--codec", "cdsr1", "--patch", "32", "--batch", "3", "--adversarial", "0.01", "--seed", "4",
-        "--start", "w",
+        "--codec", "cdsr1", "--patch", "32", "--batch", "3", "--adversarial", "0.01",
+        "--content", "vgg", "--seed", "4", "--start", "w",
     )
     # fmt: on
     assert recorder.config == EnlargerRecipeConfig(
-        Path("photos"), "srgan", codec_named("cdsr1").folder, 32, 3, 0.01, 4, Path("w")
+        Path("photos"), "srgan", codec_named("cdsr1").folder, 32, 3, 0.01, "vgg", 4, Path("w")
     )
     run("train", "enlarger", "photos", "-o", "out", "--steps", "7", "--codec", "my.safetensors")
     assert recorder.config.codec == Path("my.safetensors")
@@ -78,6 +78,7 @@ def test_every_option_reaches_the_recipe(run: Run, recorder: Recorder) -> None:
         (("--steps", "1", "--patch", "20"), "for --patch: must be divisible by 16"),
         (("--steps", "1", "--network", "magic"), "'magic' is not one of 'edsr', 'wdsr', 'srgan'"),
         (("--steps", "1", "--adversarial", "nan"), "'--adversarial'"),
+        (("--steps", "1", "--content", "vgg"), "--content belongs to --adversarial above 0"),
     ],
 )
 def test_wrong_usage_is_one_line(

@@ -36,6 +36,17 @@ def test_too_little_memory_is_one_line_with_what_would_do(
     assert target.exists()
 
 
+def test_a_picture_that_is_interrupted_among_its_tiles_leaves_nothing(
+    fails: Fails, stream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cdsrcodec.codec.painting.run_tiled", interrupt)
+    words = ("decode", "--sr", "4", stream, tmp_path / "out.png")
+    assert fails(130, *words) == "interrupted"
+
+
 def test_a_limit_of_memory_changes_no_pixel_of_a_small_picture(
     run: Run, stream: Path, tmp_path: Path
 ) -> None:

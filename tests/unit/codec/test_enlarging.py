@@ -70,7 +70,7 @@ def test_esrgan_runs_in_tiles_with_the_weights_that_were_named(
     monkeypatch.setattr(enlarging, "esrgan_network", load)
     x = crop(50, 16)
     whole = enlarge_pixels(x, upscaler="esrgan", weights=Path("x4.pth"), device=CPU)
-    monkeypatch.setattr(enlarging, "PIXELS", Tiling(core=20, halo=3, bytes_per_position=1))
+    monkeypatch.setattr(enlarging, "ESRGAN", Tiling(core=20, halo=3, bytes_per_position=1))
     tiled = enlarge_pixels(x, upscaler="esrgan", weights=None, device=CPU)
     assert asked == [Path("x4.pth"), None]
     assert network.widths == [50, 23, 26, 13]
