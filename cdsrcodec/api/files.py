@@ -90,20 +90,24 @@ def encode_file(
             on_step=on_step,
         )
         decode_symbols(data)
-    psnr_rgb_db = _psnr_rgb_db(picture, data, torch_device) if measure_psnr else None
+    psnr_rgb_db = (
+        _psnr_rgb_db(picture, data, torch_device, max_memory_bytes) if measure_psnr else None
+    )
     write_bytes(data, target, like=source if keep_attributes else None)
     return _encode_report(picture, data, psnr_rgb_db, time.perf_counter() - begin_s, torch_device)
 
 
-def _psnr_rgb_db(picture: Picture, data: bytes, device: torch.device) -> float:
+def _psnr_rgb_db(
+    picture: Picture, data: bytes, device: torch.device, max_memory_bytes: int | None
+) -> float:
     """Of the 8-bit picture of native size."""
-    import numpy as np
-
     from cdsrcodec.codec import decode_pixels
-    from cdsrcodec.imageio.fidelity import psnr_db
+    from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
 
-    x_hat = decode_pixels(data, sr=1, upscaler="latent", device=device)
-    return psnr_db(np.subtract(picture.pixels, x_hat, dtype=np.int32))
+    x_hat = decode_pixels(
+        data, sr=1, upscaler="latent", device=device, max_memory_bytes=max_memory_bytes
+    )
+    return psnr_of_mse_db(mean_squared_error(picture.pixels, x_hat))
 
 
 def _encode_report(

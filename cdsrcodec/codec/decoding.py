@@ -26,7 +26,7 @@ from cdsrcodec.codec.tiles import (
 from cdsrcodec.container import QUALITY_STEPS, Header, read_stream
 from cdsrcodec.entropy import SymbolReader, symbol_crc
 from cdsrcodec.errors import DesyncError
-from cdsrcodec.layers.precision import in_precision
+from cdsrcodec.layers.precision import in_precision, resolve_precision
 from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_STRIDE
 from cdsrcodec.models.context_prior import STEPS
@@ -60,8 +60,7 @@ def decode_symbols(data: bytes) -> Symbols:
     stream = read_stream(data)
     header = stream.header
     model = entropy_model(codec_of_stream(header.model_id, header.entropy_tag))
-    height = -(-header.height_px // LATENT_STRIDE)
-    width = -(-header.width_px // LATENT_STRIDE)
+    height, width = latent_size(header.height_px, header.width_px)
     size = hyper_size(height, width)
     reader = SymbolReader(stream.payload)
     runs = [reader.read(model.hyper_indexes(*size), model.hyper)]
@@ -114,6 +113,7 @@ def decode_pixels(
     """
     if sr not in (1, UPSCALE):
         raise ValueError(f"sr must be 1 or {UPSCALE}, not {sr}")
+    precision = resolve_precision(precision, device)
     header = read_stream(data).header
     entry = codec_of_stream(header.model_id, header.entropy_tag)
     chosen = upscaler_for(upscaler, entry.name) if sr == UPSCALE else None
@@ -139,6 +139,20 @@ def decode_pixels(
     )
 
 
+def native_decoding_bytes(size_px: tuple[int, int]) -> int:
+    """The least memory in which a picture of this height and width can be decoded."""
+    height, width = latent_size(*size_px)
+    pixel_count = size_px[0] * size_px[1]
+    in_tiles_bytes = PIXEL_BYTES * pixel_count + 2 * LATENT_BYTES * height * width
+    in_tiles_bytes += NATIVE.least_bytes((height, width))
+    return max(WALK_BYTES * height * width, ASSEMBLED_BYTES * pixel_count, in_tiles_bytes)
+
+
+def latent_size(height_px: int, width_px: int) -> tuple[int, int]:
+    """Positions of the latent of a picture."""
+    return -(-height_px // LATENT_STRIDE), -(-width_px // LATENT_STRIDE)
+
+
 def _tiling_of(
     header: Header, enlarger: UpscalerEntry | None, sr: int, max_memory_bytes: int | None
 ) -> Tiling:
@@ -148,7 +162,7 @@ def _tiling_of(
     the latent upscaler.
     """
     size_px = (header.height_px, header.width_px)
-    size = (-(-header.height_px // LATENT_STRIDE), -(-header.width_px // LATENT_STRIDE))
+    size = latent_size(*size_px)
     positions = size[0] * size[1]
     elsewhere_bytes = WALK_BYTES * positions
     if enlarger is not None:

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.decoding import decode_pixels
+from cdsrcodec.codec.decoding import decode_pixels, latent_size, native_decoding_bytes
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
 from cdsrcodec.codec.refinement import MAX_EFFORT, STEPS_OF_EFFORT, LatentRefiner
 from cdsrcodec.codec.targets import Target, encode_to_target
-from cdsrcodec.codec.tiles import ANALYSIS, LATENT_BYTES, WALK_BYTES, Tiling
+from cdsrcodec.codec.tiles import ANALYSIS, LATENT_BYTES, PIXEL_BYTES, Tiling
 from cdsrcodec.container import (
     MAX_SIDE_PX,
     QUALITY_STEPS,
@@ -27,7 +27,7 @@ from cdsrcodec.container import (
 )
 from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
 from cdsrcodec.errors import LimitError
-from cdsrcodec.imageio.fidelity import psnr_db
+from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
 from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
@@ -37,10 +37,9 @@ from cdsrcodec.models.context_prior import STEPS
 from cdsrcodec.models.integer_prior import LatentWalk, gather_step
 from cdsrcodec.models.registry import CodecEntry, codec_named
 
-# Of main memory, for each pixel: what a search keeps of g_a, halos included, and errors of a
-# decoded picture; in all: a refinement.
+# Of main memory, for each pixel: what a search keeps of g_a, halos included; in all: a
+# refinement.
 FEATURES8_BYTES = 13
-ERROR_BYTES = 27
 EFFORT_BYTES = 650_000_000
 
 
@@ -78,8 +77,13 @@ def encode_pixels(
         raise ValueError(f"effort must be 0 to {MAX_EFFORT}, not {effort}")
     _check_size(*pixels.shape[:2])
     is_search = isinstance(quality, Target)
-    tiling = _tiling_of(pixels, max_memory_bytes, is_search=is_search, refines=effort > 0)
-    encoder = PictureEncoder(codec_named(codec), pixels, device, effort, chunks, on_step, tiling)
+    size_px = (pixels.shape[0], pixels.shape[1])
+    tiling, rest_bytes = _tiling_and_rest(
+        size_px, max_memory_bytes, is_search=is_search, refines=effort > 0
+    )
+    encoder = PictureEncoder(
+        codec_named(codec), pixels, device, effort, chunks, on_step, tiling, rest_bytes
+    )
     if not isinstance(quality, Target):
         return encoder.encode(quality)
     encoder.features8 = []
@@ -87,22 +91,20 @@ def encode_pixels(
     return encode_to_target(quality, encoder.encode, encoder.psnr_rgb_db, pixel_count=pixel_count)
 
 
-def _tiling_of(
-    pixels: NDArray[np.uint8], max_memory_bytes: int | None, *, is_search: bool, refines: bool
-) -> Tiling:
-    """The tiles of g_a within a limit of memory."""
-    height_px, width_px = pixels.shape[:2]
-    size = (-(-height_px // LATENT_STRIDE), -(-width_px // LATENT_STRIDE))
-    latent_bytes = LATENT_BYTES * size[0] * size[1]
-    held_bytes = pixels.nbytes + 3 * latent_bytes
+def _tiling_and_rest(
+    size_px: tuple[int, int], max_memory_bytes: int | None, *, is_search: bool, refines: bool
+) -> tuple[Tiling, int | None]:
+    """The tiles of g_a within a limit of memory, and what that leaves for decoding again."""
+    size = latent_size(*size_px)
+    pixel_count = size_px[0] * size_px[1]
+    held_bytes = PIXEL_BYTES * pixel_count + 3 * LATENT_BYTES * size[0] * size[1]
     if is_search:
-        held_bytes += FEATURES8_BYTES * height_px * width_px
-    if is_search or refines:
-        held_bytes += ERROR_BYTES * height_px * width_px
-    later_bytes = max(WALK_BYTES * size[0] * size[1], EFFORT_BYTES if refines else 0)
-    return ANALYSIS.within(
+        held_bytes += FEATURES8_BYTES * pixel_count
+    later_bytes = max(native_decoding_bytes(size_px), EFFORT_BYTES if refines else 0)
+    tiling = ANALYSIS.within(
         max_memory_bytes, held_bytes, size, elsewhere_bytes=held_bytes + later_bytes
     )
+    return tiling, None if max_memory_bytes is None else max_memory_bytes - held_bytes
 
 
 def _check_size(height_px: int, width_px: int) -> None:
@@ -118,6 +120,7 @@ def _check_size(height_px: int, width_px: int) -> None:
 class PictureEncoder:
     """Codes one picture at any qualities; fields as of encode_pixels.
 
+    `tiling` is that of g_a, `decoding_bytes` the limit of memory for decoding again.
     `features8`, see analyse, saves work where there are several qualities.
     """
 
@@ -128,6 +131,7 @@ class PictureEncoder:
     chunks: tuple[Chunk, ...]
     on_step: OnStep | None
     tiling: Tiling = ANALYSIS
+    decoding_bytes: int | None = None
     features8: list[Tensor] | None = None
 
     def encode(self, quality: float) -> bytes:
@@ -158,15 +162,21 @@ class PictureEncoder:
     def cost(self, lmbda: float, data: bytes) -> float:
         """Of a stream: bits per pixel + lmbda * mean squared error in grey levels."""
         bpp = 8 * len(data) / (self.pixels.shape[0] * self.pixels.shape[1])
-        return bpp + lmbda * float(np.mean(np.square(self._error(data))))
+        return bpp + lmbda * self._mse(data)
 
     def psnr_rgb_db(self, data: bytes) -> float:
         """Of a stream's picture of native size."""
-        return psnr_db(self._error(data))
+        return psnr_of_mse_db(self._mse(data))
 
-    def _error(self, data: bytes) -> NDArray[np.int32]:
-        x_hat = decode_pixels(data, sr=1, upscaler="latent", device=self.device)
-        return np.subtract(self.pixels, x_hat, dtype=np.int32)
+    def _mse(self, data: bytes) -> float:
+        x_hat = decode_pixels(
+            data,
+            sr=1,
+            upscaler="latent",
+            device=self.device,
+            max_memory_bytes=self.decoding_bytes,
+        )
+        return mean_squared_error(self.pixels, x_hat)
 
 
 @torch.inference_mode()

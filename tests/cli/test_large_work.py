@@ -138,7 +138,7 @@ def test_tiles_move_the_bar_of_decode(
         image.resize((300, 24)).save(tmp_path / "wide.png")
     assert run("encode", tmp_path / "wide.png", tmp_path / "wide.cdsr").exit_code == 0
     assert terminal.getvalue() == ""
-    words = ("decode", "--max-memory", "660MB", tmp_path / "wide.cdsr", tmp_path / "out.png")
+    words = ("decode", "--max-memory", "890MB", tmp_path / "wide.cdsr", tmp_path / "out.png")
     assert run(*words).exit_code == 0
     assert re.search(r"decoding .* 3/3", terminal.getvalue())
     assert run(*words[:3], "--quiet", words[3], tmp_path / "other.png").exit_code == 0

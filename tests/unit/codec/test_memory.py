@@ -42,9 +42,9 @@ def test_tiles_are_as_large_as_the_limit_allows(core: int) -> None:
 
 def test_a_limit_below_the_least_tile_is_refused_with_the_one_that_does() -> None:
     least = PROGRAM_BYTES + 5_000_000 + 1000 * (LEAST_CORE + 8) ** 2
-    with pytest.raises(LimitError, match=r"few for this picture. hint: --max-memory 656MB is"):
+    with pytest.raises(LimitError, match=r"few for this picture. hint: --max-memory 886MB is"):
         TILING.within(least - 1, 5_000_000, LARGE)
-    assert TILING.within(656_000_000, 5_000_000, LARGE).core >= LEAST_CORE
+    assert TILING.within(886_000_000, 5_000_000, LARGE).core >= LEAST_CORE
 
 
 def test_a_small_picture_needs_no_whole_tile() -> None:
@@ -82,12 +82,12 @@ def test_what_cannot_fit_is_refused_before_the_work(
     crop: Crop, encode: Callable[..., bytes], upscaler: str
 ) -> None:
     x = crop(64, 48)
-    with pytest.raises(LimitError, match="hint: --max-memory 6"):
+    with pytest.raises(LimitError, match="hint: --max-memory 8"):
         encode_pixels(x, quality=4.0, codec="cdsr1", device=CPU, max_memory_bytes=10**6)
     data = encode(x)
-    with pytest.raises(LimitError, match="hint: --max-memory 6"):
+    with pytest.raises(LimitError, match="hint: --max-memory 8"):
         decode_pixels(data, sr=4, upscaler=upscaler, device=CPU, max_memory_bytes=10**6)
-    with pytest.raises(LimitError, match="hint: --max-memory 6"):
+    with pytest.raises(LimitError, match="hint: --max-memory 8"):
         enlarge_pixels(x, upscaler="lanczos", weights=None, device=CPU, max_memory_bytes=10**6)
 
 

@@ -40,6 +40,13 @@ def test_the_native_picture_knows_no_precision(crop: Crop, encode: Callable[...,
     np.testing.assert_array_equal(pictures[0], pictures[1])
 
 
+def test_an_unknown_precision_is_an_error(crop: Crop, encode: Callable[..., bytes]) -> None:
+    data = encode(crop(16, 16))
+    for sr in (1, 4):
+        with pytest.raises(ValueError, match="one of auto, fp32, bf16, not 'fp16'"):
+            decode_pixels(data, sr=sr, upscaler="latent", device=CPU, precision="fp16")
+
+
 def test_networks_of_pixels_keep_the_base_in_full_precision(
     crop: Crop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
