@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.decoding import decode_pixels
+from cdsrcodec.codec.decoding import decode_pixels, latent_size, native_decoding_bytes
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
-from cdsrcodec.codec.refinement import MAX_EFFORT, STEPS_OF_EFFORT, LatentRefiner, OnStep
+from cdsrcodec.codec.refinement import MAX_EFFORT, STEPS_OF_EFFORT, LatentRefiner
 from cdsrcodec.codec.targets import Target, encode_to_target
-from cdsrcodec.codec.tiles import CORE_1X, HALO
+from cdsrcodec.codec.tiles import ANALYSIS, LATENT_BYTES, PIXEL_BYTES, Tiling
 from cdsrcodec.container import (
     MAX_SIDE_PX,
     QUALITY_STEPS,
@@ -27,15 +27,20 @@ from cdsrcodec.container import (
 )
 from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
 from cdsrcodec.errors import LimitError
-from cdsrcodec.imageio.fidelity import psnr_db
+from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
 from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
-from cdsrcodec.layers.tiling import Span, run_tiled
+from cdsrcodec.layers.tiling import OnStep, Span, run_tiled
 from cdsrcodec.models.cdsr1 import LATENT_STRIDE, lmbda_at
 from cdsrcodec.models.context_prior import STEPS
 from cdsrcodec.models.integer_prior import LatentWalk, gather_step
 from cdsrcodec.models.registry import CodecEntry, codec_named
+
+# Of main memory, for each pixel: what a search keeps of g_a, halos included; in all: a
+# refinement.
+FEATURES8_BYTES = 13
+EFFORT_BYTES = 650_000_000
 
 
 def encode_pixels(
@@ -46,6 +51,7 @@ def encode_pixels(
     device: torch.device,
     effort: int = 0,
     chunks: tuple[Chunk, ...] = (),
+    max_memory_bytes: int | None = None,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Code a picture.
@@ -58,23 +64,47 @@ def encode_pixels(
         device: where the transforms run.
         effort: 0..9: how long to refine the latent, each time that a quality is tried.
         chunks: what the stream holds beside the symbols.
+        max_memory_bytes: what the process may take; None for no limit.
         on_step: told the steps of a refinement, done and in all.
 
     Raises:
         ValueError: quality is outside 1..8, or effort outside 0..9.
-        LimitError: a picture that readers of the format refuse, or a target that no
-            quality meets.
+        LimitError: a picture that readers of the format refuse or that needs more than
+            max_memory_bytes, or a target that no quality meets.
         ModelError: unknown codec.
     """
     if effort not in range(MAX_EFFORT + 1):
         raise ValueError(f"effort must be 0 to {MAX_EFFORT}, not {effort}")
     _check_size(*pixels.shape[:2])
-    encoder = PictureEncoder(codec_named(codec), pixels, device, effort, chunks, on_step)
+    is_search = isinstance(quality, Target)
+    size_px = (pixels.shape[0], pixels.shape[1])
+    tiling, rest_bytes = _tiling_and_rest(
+        size_px, max_memory_bytes, is_search=is_search, refines=effort > 0
+    )
+    encoder = PictureEncoder(
+        codec_named(codec), pixels, device, effort, chunks, on_step, tiling, rest_bytes
+    )
     if not isinstance(quality, Target):
         return encoder.encode(quality)
     encoder.features8 = []
     pixel_count = pixels.shape[0] * pixels.shape[1]
     return encode_to_target(quality, encoder.encode, encoder.psnr_rgb_db, pixel_count=pixel_count)
+
+
+def _tiling_and_rest(
+    size_px: tuple[int, int], max_memory_bytes: int | None, *, is_search: bool, refines: bool
+) -> tuple[Tiling, int | None]:
+    """The tiles of g_a within a limit of memory, and what that leaves for decoding again."""
+    size = latent_size(*size_px)
+    pixel_count = size_px[0] * size_px[1]
+    held_bytes = PIXEL_BYTES * pixel_count + 3 * LATENT_BYTES * size[0] * size[1]
+    if is_search:
+        held_bytes += FEATURES8_BYTES * pixel_count
+    later_bytes = max(native_decoding_bytes(size_px), EFFORT_BYTES if refines else 0)
+    tiling = ANALYSIS.within(
+        max_memory_bytes, held_bytes, size, elsewhere_bytes=held_bytes + later_bytes
+    )
+    return tiling, None if max_memory_bytes is None else max_memory_bytes - held_bytes
 
 
 def _check_size(height_px: int, width_px: int) -> None:
@@ -90,6 +120,7 @@ def _check_size(height_px: int, width_px: int) -> None:
 class PictureEncoder:
     """Codes one picture at any qualities; fields as of encode_pixels.
 
+    `tiling` is that of g_a, `decoding_bytes` the limit of memory for decoding again.
     `features8`, see analyse, saves work where there are several qualities.
     """
 
@@ -99,13 +130,17 @@ class PictureEncoder:
     effort: int
     chunks: tuple[Chunk, ...]
     on_step: OnStep | None
+    tiling: Tiling = ANALYSIS
+    decoding_bytes: int | None = None
     features8: list[Tensor] | None = None
 
     def encode(self, quality: float) -> bytes:
         """The stream at a quality: of the plain and the refined one, the better."""
         quality_code = quality_code_of(quality)
         level = quality_code / QUALITY_STEPS
-        y_gained, z = analyse(self.entry, self.pixels, level, self.device, self.features8)
+        y_gained, z = analyse(
+            self.entry, self.pixels, level, self.device, self.features8, self.tiling
+        )
         plain = self._write(quality_code, y_gained, z)
         if self.effort == 0:
             return plain
@@ -127,15 +162,21 @@ class PictureEncoder:
     def cost(self, lmbda: float, data: bytes) -> float:
         """Of a stream: bits per pixel + lmbda * mean squared error in grey levels."""
         bpp = 8 * len(data) / (self.pixels.shape[0] * self.pixels.shape[1])
-        return bpp + lmbda * float(np.mean(np.square(self._error(data))))
+        return bpp + lmbda * self._mse(data)
 
     def psnr_rgb_db(self, data: bytes) -> float:
         """Of a stream's picture of native size."""
-        return psnr_db(self._error(data))
+        return psnr_of_mse_db(self._mse(data))
 
-    def _error(self, data: bytes) -> NDArray[np.int32]:
-        x_hat = decode_pixels(data, sr=1, upscaler="latent", device=self.device)
-        return np.subtract(self.pixels, x_hat, dtype=np.int32)
+    def _mse(self, data: bytes) -> float:
+        x_hat = decode_pixels(
+            data,
+            sr=1,
+            upscaler="latent",
+            device=self.device,
+            max_memory_bytes=self.decoding_bytes,
+        )
+        return mean_squared_error(self.pixels, x_hat)
 
 
 @torch.inference_mode()
@@ -145,6 +186,7 @@ def analyse(
     level: float,
     device: torch.device,
     features8: list[Tensor] | None = None,
+    tiling: Tiling = ANALYSIS,
 ) -> tuple[Tensor, Tensor]:
     """The float half of encoding.
 
@@ -155,6 +197,7 @@ def analyse(
         device: where it runs.
         features8: kept between the qualities of one picture: what g_a computes before the
             quality enters, a tensor for each tile. An empty list is filled, a filled one used.
+        tiling: of g_a.
 
     Returns:
         Gained latent (1, 224, ceil(H/16), ceil(W/16)) and z, a quarter of that each
@@ -182,7 +225,7 @@ def analyse(
             bands.append([])
         bands[-1].append(tile)
 
-    run_tiled(network, x, store, grain=LATENT_STRIDE, scale=1, core=CORE_1X, halo=HALO)
+    run_tiled(network, x, store, grain=LATENT_STRIDE, scale=1, core=tiling.core, halo=tiling.halo)
     y = torch.cat([torch.cat(band, 3) for band in bands], 2)
     y_gained = y * at_level(entropy_model(entry).log_gain.to(device), levels).exp()
     z = encoder.h_a(y_gained)

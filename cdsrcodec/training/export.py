@@ -22,7 +22,9 @@ from cdsrcodec.layers.integer import EXACT_LIMIT, FRACTION_BITS, ONE, worst_sum
 from cdsrcodec.models.context_prior import SCALE_MIN
 from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
 from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
+from cdsrcodec.sr.enlargers import NETWORK_KEY
 from cdsrcodec.sr.latent import LatentUpscaler
+from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.training.codec_recipe import DECODER, ENCODER, TrainableCdsr1
 from cdsrcodec.training.factorised_prior import EntropyBottleneck
 from cdsrcodec.training.integers import quantise_layer
@@ -152,3 +154,8 @@ def export_codec(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
 def export_upscaler(upscaler: LatentUpscaler, path: Path) -> None:
     """Write an upscaler with the size of its trunk."""
     write_tensors(path, _half(upscaler.state_dict()), {"blocks": str(len(upscaler.trunk))})
+
+
+def export_enlarger(enlarger: PixelEnlarger, network: str, path: Path) -> None:
+    """Write a 4x network of pixels, folded, with its name in sr.enlargers."""
+    write_tensors(path, _half(enlarger.state_dict()), {NETWORK_KEY: network})
