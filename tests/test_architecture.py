@@ -52,7 +52,7 @@ THIRD_PARTY: dict[str, set[str]] = {
         "ssimulacra2", "torch",
     },
     "api": {"PIL", "numpy", "torch"},
-    "training": {"PIL", "compressai", "numpy", "safetensors", "torch"},
+    "training": {"PIL", "compressai", "h5py", "numpy", "safetensors", "torch"},
     "codec": {"PIL", "numpy", "safetensors", "torch"},
     "zoo": {"numpy", "safetensors", "torch"},
     "chunks": {"PIL", "numpy"},

@@ -1,10 +1,11 @@
-"""The Python interface: streams in memory (`streams`), files (`files`), models (`models`).
+"""The Python interface: streams in memory (`streams`), files, enlargement, models, reports.
 
 Importing it imports no torch: `info` needs none, and the functions that do
 import it when they are called.
 """
 
-from cdsrcodec.api.files import decode_file, encode_file, info_file, upscale_file, verify_file
+from cdsrcodec.api.enlargement import upscale, upscale_file
+from cdsrcodec.api.files import decode_file, encode_file, info_file, verify_file
 from cdsrcodec.api.models import (
     import_model,
     list_models,
@@ -14,7 +15,7 @@ from cdsrcodec.api.models import (
     show_model,
 )
 from cdsrcodec.api.reports import ChunkInfo, DecodeReport, EncodeReport, ModelInfo, StreamInfo
-from cdsrcodec.api.streams import Sr, decode, encode, info, upscale
+from cdsrcodec.api.streams import Sr, decode, encode, info
 from cdsrcodec.models.registry import DEFAULT_QUALITY
 
 __all__ = [

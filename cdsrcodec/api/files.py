@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
-from cdsrcodec.api.streams import (
-    UPSCALE,
-    Sr,
-    check_weights,
-    goal_of,
-    info,
-    reduced,
-    upscale_picture,
-)
+from cdsrcodec.api.streams import Sr, check_weights, goal_of, info, reduced
 from cdsrcodec.container import Limits, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError
 from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC
@@ -43,6 +35,7 @@ def encode_file(
     device: str = "auto",
     strip: Collection[str] = (),
     downscale: Sr = 1,
+    max_memory_bytes: int | None = None,
     overwrite: bool = False,
     measure_psnr: bool = False,
     max_pixels: int = Limits.max_pixels,
@@ -66,6 +59,7 @@ def encode_file(
         device: as encode.
         strip: as encode.
         downscale: as encode.
+        max_memory_bytes: as encode.
         overwrite: replace an existing target.
         measure_psnr: decode the stream and report the PSNR of the 8-bit picture.
         max_pixels: a lower limit than the format's readers have.
@@ -96,23 +90,28 @@ def encode_file(
             device=torch_device,
             effort=effort,
             chunks=chunks_of(picture, strip),
+            max_memory_bytes=max_memory_bytes,
             on_step=on_step,
         )
         decode_symbols(data)
-    psnr_rgb_db = _psnr_rgb_db(picture, data, torch_device) if measure_psnr else None
+    psnr_rgb_db = (
+        _psnr_rgb_db(picture, data, torch_device, max_memory_bytes) if measure_psnr else None
+    )
     write_bytes(data, target, like=source if keep_attributes else None)
     return _encode_report(picture, data, psnr_rgb_db, time.perf_counter() - begin_s, torch_device)
 
 
-def _psnr_rgb_db(picture: Picture, data: bytes, device: torch.device) -> float:
+def _psnr_rgb_db(
+    picture: Picture, data: bytes, device: torch.device, max_memory_bytes: int | None
+) -> float:
     """Of the 8-bit picture of native size."""
-    import numpy as np
-
     from cdsrcodec.codec import decode_pixels
-    from cdsrcodec.imageio.fidelity import psnr_db
+    from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
 
-    x_hat = decode_pixels(data, sr=1, upscaler="latent", device=device)
-    return psnr_db(np.subtract(picture.pixels, x_hat, dtype=np.int32))
+    x_hat = decode_pixels(
+        data, sr=1, upscaler="latent", device=device, max_memory_bytes=max_memory_bytes
+    )
+    return psnr_of_mse_db(mean_squared_error(picture.pixels, x_hat))
 
 
 def _encode_report(
@@ -144,9 +143,12 @@ def decode_file(
     upscaler: str = "latent",
     upscaler_weights: Path | None = None,
     device: str = "auto",
+    precision: str = "auto",
+    max_memory_bytes: int | None = None,
     overwrite: bool = False,
     max_pixels: int = Limits.max_pixels,
     keep_attributes: bool = False,
+    on_step: OnStep | None = None,
 ) -> DecodeReport:
     """Decode the stream file `source` into the picture file `target`.
 
@@ -157,9 +159,12 @@ def decode_file(
         upscaler: as decode.
         upscaler_weights: as decode.
         device: as decode.
+        precision: as decode.
+        max_memory_bytes: as decode.
         overwrite: replace an existing target.
         max_pixels: a lower limit than the format's readers have, of the native size.
         keep_attributes: target gets the permissions and modification time of source.
+        on_step: as decode.
 
     Raises:
         InputImageError: target's extension names no picture format, or one that has no
@@ -190,63 +195,12 @@ def decode_file(
             upscaler=upscaler,
             device=torch_device,
             upscaler_weights=upscaler_weights,
+            precision=precision,
+            max_memory_bytes=max_memory_bytes,
+            on_step=on_step,
             in_source_space=holds_profile(writer.output_format(target)),
         )
     warnings += writer.write_image(image, target, like=source if keep_attributes else None)
-    return DecodeReport(
-        image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings
-    )
-
-
-def upscale_file(
-    source: Path,
-    target: Path,
-    *,
-    upscaler: str = "lanczos",
-    upscaler_weights: Path | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
-    max_pixels: int = Limits.max_pixels,
-    keep_attributes: bool = False,
-) -> DecodeReport:
-    """`upscale` of the picture file `source` into the picture file `target`.
-
-    Args:
-        source: any picture that Pillow reads.
-        target: the picture file; its extension decides the format.
-        upscaler: as upscale.
-        upscaler_weights: as upscale.
-        device: as upscale.
-        overwrite: replace an existing target.
-        max_pixels: as encode_file.
-        keep_attributes: as encode_file.
-
-    Raises:
-        FileAccessError, OutputExistsError: about source or target.
-        LimitError: larger than the format of target holds.
-        CdsrError, ValueError: as upscale, and about the format as decode_file.
-    """
-    from cdsrcodec.imageio import writer
-    from cdsrcodec.imageio.reader import read_picture
-    from cdsrcodec.imageio.tagging import holds_profile
-
-    begin_s = time.perf_counter()
-    writer.check_output(target, source, overwrite=overwrite)
-    in_source_space = holds_profile(writer.output_format(target))
-    picture = read_picture(source, max_pixels=max_pixels)
-    height_px, width_px = picture.pixels.shape[:2]
-    writer.check_size(target, width_px * UPSCALE, height_px * UPSCALE)
-    if picture.alpha is not None:
-        writer.check_alpha(target)
-    from cdsrcodec.codec import resolve_device
-
-    torch_device = resolve_device(device)
-    image = upscale_picture(
-        picture, upscaler, upscaler_weights, device, in_source_space=in_source_space
-    )
-    warnings = picture.warnings + writer.write_image(
-        image, target, like=source if keep_attributes else None
-    )
     return DecodeReport(
         image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings
     )

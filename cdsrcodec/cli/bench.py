@@ -73,7 +73,7 @@ def parse_qualities(
 )  # fmt: skip
 @click.option(
     "--upscalers", default=DEFAULT_UPSCALERS, show_default=True, callback=split_names,
-    help=f"Of sr4, with commas: {', '.join(entry.name for entry in UPSCALERS)}.",
+    help=f"Of sr4, with commas: {', '.join(e.name for e in UPSCALERS if e.is_available)}.",
 )  # fmt: skip
 @options.weights_option
 @click.option(

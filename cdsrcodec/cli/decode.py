@@ -11,6 +11,7 @@ import click
 import cdsrcodec
 from cdsrcodec.cli import batch, formats, options
 from cdsrcodec.cli.plan import STREAM_SUFFIXES
+from cdsrcodec.cli.steps import steps_display
 
 
 @click.command()
@@ -26,6 +27,8 @@ from cdsrcodec.cli.plan import STREAM_SUFFIXES
 @options.weights_option
 @formats.format_option
 @options.device_option
+@options.precision_option
+@options.max_memory_option
 @options.max_pixels_option
 @batch.shared_options
 @options.debug_option
@@ -38,6 +41,8 @@ def decode(
     upscaler_weights: Path | None,
     format_name: str | None,
     device: str,
+    precision: str | None,
+    max_memory_bytes: int | None,
     max_pixels: int,
     settings: batch.Settings,
 ) -> None:
@@ -46,8 +51,8 @@ def decode(
     The extension of OUT chooses the format: .png .jpg .webp .avif .tif .bmp
     .jp2 .ppm .qoi or .tga. As IN or OUT, - is standard input or output.
     """
-    if upscaler_weights is not None and (sr == 1 or upscaler != "esrgan"):
-        raise click.UsageError("--weights belongs to --sr 4 --upscaler esrgan")
+    options.check_weights(upscaler_weights, upscaler, is_used=sr != 1)
+    options.check_precision(precision, upscaler, is_used=sr != 1)
     formats.check_format(format_name, paths, settings)
     conversion = batch.Conversion(
         partial(
@@ -56,6 +61,8 @@ def decode(
             upscaler=upscaler,
             upscaler_weights=upscaler_weights,
             device=device,
+            precision=precision or options.DEFAULT_PRECISION,
+            max_memory_bytes=max_memory_bytes,
             overwrite=settings.overwrite,
             max_pixels=max_pixels,
             keep_attributes=settings.folder is not None,
@@ -66,4 +73,5 @@ def decode(
         STREAM_SUFFIXES,
         format_name or formats.DEFAULT,
     )
-    ctx.exit(batch.run(conversion, paths, settings))
+    with steps_display("decoding", is_shown=batch.shows_steps(settings)) as on_step:
+        ctx.exit(batch.run(batch.with_steps(conversion, on_step), paths, settings))

@@ -1,9 +1,6 @@
-"""The option --effort, and its progress on a terminal."""
+"""The option --effort."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import click
 
@@ -17,29 +14,3 @@ effort_option = click.option(
     show_default=True,
     help="More makes a better file and takes longer.",
 )
-
-
-@contextmanager
-def effort_display(effort: int) -> Iterator[Callable[[int, int], None] | None]:
-    """Gives what shows the steps of a refinement as a bar on stderr; None where nothing does.
-
-    The bar is there on a terminal only, and gone in the end.
-    """
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if effort == 0 or not console.is_terminal:
-        yield None
-        return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("refining"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("refining", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

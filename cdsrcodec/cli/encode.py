@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,8 +10,9 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, options
-from cdsrcodec.cli.effort import effort_display, effort_option
+from cdsrcodec.cli.effort import effort_option
 from cdsrcodec.cli.plan import PICTURE_SUFFIXES
+from cdsrcodec.cli.steps import steps_display
 from cdsrcodec.models.registry import check_settings
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @options.strip_option
 @options.device_option
+@options.max_memory_option
 @options.max_pixels_option
 @batch.shared_options
 @options.debug_option
@@ -62,6 +63,7 @@ def encode(
     downscale: Literal[1, 4],
     strip: frozenset[str],
     device: str,
+    max_memory_bytes: int | None,
     max_pixels: int,
     settings: batch.Settings,
 ) -> None:
@@ -90,6 +92,7 @@ def encode(
         device=device,
         downscale=downscale,
         strip=strip,
+        max_memory_bytes=max_memory_bytes,
         overwrite=settings.overwrite,
         measure_psnr=measure_psnr,
         max_pixels=max_pixels,
@@ -103,12 +106,9 @@ def encode(
         PICTURE_SUFFIXES,
         "cdsr",
     )
-    # Many files have a bar of their own.
-    shows_steps = settings.folder is None and not settings.quiet
-    with effort_display(effort if shows_steps else 0) as on_step:
-        if on_step is not None:
-            conversion = replace(conversion, convert=partial(convert, on_step=on_step))
-        ctx.exit(batch.run(conversion, paths, settings))
+    is_shown = effort > 0 and batch.shows_steps(settings)
+    with steps_display("refining", is_shown=is_shown) as on_step:
+        ctx.exit(batch.run(batch.with_steps(conversion, on_step), paths, settings))
 
 
 def _describe(report: EncodeReport, *, tells_quality: bool) -> str:

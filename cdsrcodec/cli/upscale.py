@@ -10,6 +10,7 @@ import click
 import cdsrcodec
 from cdsrcodec.cli import batch, formats, options
 from cdsrcodec.cli.plan import PICTURE_SUFFIXES
+from cdsrcodec.cli.steps import steps_display
 
 
 @click.command()
@@ -18,6 +19,8 @@ from cdsrcodec.cli.plan import PICTURE_SUFFIXES
 @options.weights_option
 @formats.format_option
 @options.device_option
+@options.precision_option
+@options.max_memory_option
 @options.max_pixels_option
 @batch.shared_options
 @options.debug_option
@@ -29,6 +32,8 @@ def upscale(
     upscaler_weights: Path | None,
     format_name: str | None,
     device: str,
+    precision: str | None,
+    max_memory_bytes: int | None,
     max_pixels: int,
     settings: batch.Settings,
 ) -> None:
@@ -37,8 +42,8 @@ def upscale(
     For comparison with decode --sr 4: the same upscalers on a picture that was
     not coded. Formats and - as of decode.
     """
-    if upscaler_weights is not None and upscaler != "esrgan":
-        raise click.UsageError("--weights belongs to --upscaler esrgan")
+    options.check_weights(upscaler_weights, upscaler)
+    options.check_precision(precision, upscaler)
     formats.check_format(format_name, paths, settings)
     conversion = batch.Conversion(
         partial(
@@ -46,6 +51,8 @@ def upscale(
             upscaler=upscaler,
             upscaler_weights=upscaler_weights,
             device=device,
+            precision=precision or options.DEFAULT_PRECISION,
+            max_memory_bytes=max_memory_bytes,
             overwrite=settings.overwrite,
             max_pixels=max_pixels,
             keep_attributes=settings.folder is not None,
@@ -56,4 +63,5 @@ def upscale(
         PICTURE_SUFFIXES,
         format_name or formats.DEFAULT,
     )
-    ctx.exit(batch.run(conversion, paths, settings))
+    with steps_display("enlarging", is_shown=batch.shows_steps(settings)) as on_step:
+        ctx.exit(batch.run(batch.with_steps(conversion, on_step), paths, settings))

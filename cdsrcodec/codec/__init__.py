@@ -13,8 +13,8 @@ from cdsrcodec.codec.encoding import encode_pixels
 from cdsrcodec.codec.enlarging import enlarge_pixels
 from cdsrcodec.codec.loading import resolve_device
 from cdsrcodec.codec.pictures import decode_picture
-from cdsrcodec.codec.refinement import OnStep
 from cdsrcodec.codec.targets import Target
+from cdsrcodec.layers.tiling import OnStep
 
 __all__ = [
     "OnStep",

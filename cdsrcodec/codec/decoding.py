@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,17 +12,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.enlarging import enlarge_pixels
+from cdsrcodec.codec.enlarging import enlarge_pixels, enlarging_bytes
 from cdsrcodec.codec.loading import decoder_network, entropy_model, latent_upscaler
 from cdsrcodec.codec.painting import paint
-from cdsrcodec.codec.tiles import CORE_1X, CORE_4X, HALO
+from cdsrcodec.codec.tiles import (
+    ASSEMBLED_BYTES,
+    LATENT_4X,
+    NEEDS,
+    PIXEL_BYTES,
+    CodecNeeds,
+    Tiling,
+)
 from cdsrcodec.container import QUALITY_STEPS, Header, read_stream
 from cdsrcodec.entropy import SymbolReader, symbol_crc
 from cdsrcodec.errors import DesyncError
+from cdsrcodec.layers.precision import in_precision, resolve_precision
+from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.models.interface import LATENT_STRIDE, DecoderNetwork, hyper_size
 from cdsrcodec.models.registry import codec_of_stream
 from cdsrcodec.sr.latent import UPSCALE
-from cdsrcodec.sr.registry import upscaler_for
+from cdsrcodec.sr.registry import UpscalerEntry, upscaler_for
 
 CRC_MESSAGE = (
     "the bytes are intact but decode to other symbols than were encoded. "
@@ -48,8 +58,7 @@ def decode_symbols(data: bytes) -> Symbols:
     stream = read_stream(data)
     header = stream.header
     model = entropy_model(codec_of_stream(header))
-    height = -(-header.height_px // LATENT_STRIDE)
-    width = -(-header.width_px // LATENT_STRIDE)
+    height, width = latent_size(header.height_px, header.width_px)
     size = hyper_size(height, width)
     reader = SymbolReader(stream.payload)
     runs = [reader.read(model.hyper_indexes(*size), model.hyper)]
@@ -74,6 +83,9 @@ def decode_pixels(
     upscaler: str,
     device: torch.device,
     upscaler_weights: Path | None = None,
+    precision: str = "fp32",
+    max_memory_bytes: int | None = None,
+    on_step: OnStep | None = None,
 ) -> NDArray[np.uint8]:
     """Decode a stream to a picture.
 
@@ -83,27 +95,90 @@ def decode_pixels(
         upscaler: which 4x upscaler; not used for sr = 1.
         device: where the networks run.
         upscaler_weights: of an upscaler that takes a user's, see enlarge_pixels.
+        precision: of the network that makes the 4x picture, see layers.precision; symbols
+            and the native picture, which 8 bits resolve finer than bf16, have their own.
+        max_memory_bytes: what the process may take; None for no limit.
+        on_step: told the tiles of the picture, done and in all.
 
     Returns:
         (sr H, sr W, 3) uint8 RGB.
 
     Raises:
-        ValueError: sr is neither 1 nor 4.
+        ValueError: sr is neither 1 nor 4, or there is no such precision.
+        LimitError: the picture needs more than max_memory_bytes.
         ModelError: the upscaler does not read this codec's files, or has no weights.
         CdsrError: as decode_symbols.
     """
     if sr not in (1, UPSCALE):
         raise ValueError(f"sr must be 1 or {UPSCALE}, not {sr}")
-    entry = codec_of_stream(read_stream(data).header)
+    precision = resolve_precision(precision, device)
+    header = read_stream(data).header
+    entry = codec_of_stream(header)
     chosen = upscaler_for(upscaler, entry.name) if sr == UPSCALE else None
-    symbols, decoder = decode_symbols(data), decoder_network(entry, device)
-    if chosen is not None and chosen.codec is not None:
+    is_latent = chosen is not None and chosen.codec is not None
+    tiling = _tiling_of(
+        NEEDS[entry.name], header, None if is_latent else chosen, sr, max_memory_bytes
+    )
+    paint_symbols = partial(_synthesise, decode_symbols(data), decoder_network(entry, device))
+    if chosen is not None and is_latent:
         network = latent_upscaler(chosen, device)
-        return _synthesise(symbols, decoder, network, device, sr=UPSCALE, core=CORE_4X)
-    x_hat = _synthesise(symbols, decoder, decoder, device, sr=1, core=CORE_1X)
-    if chosen is None:
+        return paint_symbols(network, device, UPSCALE, tiling, precision, on_step)
+    is_last = chosen is None
+    native = decoder_network(entry, device)
+    x_hat = paint_symbols(native, device, 1, tiling, "fp32", on_step if is_last else None)
+    if is_last:
         return x_hat
-    return enlarge_pixels(x_hat, upscaler=upscaler, weights=upscaler_weights, device=device)
+    return enlarge_pixels(
+        x_hat,
+        upscaler=upscaler,
+        weights=upscaler_weights,
+        device=device,
+        precision=precision,
+        max_memory_bytes=max_memory_bytes,
+        on_step=on_step,
+    )
+
+
+def native_decoding_bytes(needs: CodecNeeds, size_px: tuple[int, int]) -> int:
+    """The least memory in which a codec can decode a picture of this height and width."""
+    height, width = latent_size(*size_px)
+    pixel_count = size_px[0] * size_px[1]
+    in_tiles_bytes = PIXEL_BYTES * pixel_count + 2 * needs.latent_bytes * height * width
+    in_tiles_bytes += needs.synthesis.least_bytes((height, width))
+    return max(needs.walk_bytes * height * width, ASSEMBLED_BYTES * pixel_count, in_tiles_bytes)
+
+
+def latent_size(height_px: int, width_px: int) -> tuple[int, int]:
+    """Positions of the latent of a picture."""
+    return -(-height_px // LATENT_STRIDE), -(-width_px // LATENT_STRIDE)
+
+
+def _tiling_of(
+    needs: CodecNeeds,
+    header: Header,
+    enlarger: UpscalerEntry | None,
+    sr: int,
+    max_memory_bytes: int | None,
+) -> Tiling:
+    """The tiles of the network that reads the latent, within a limit of memory.
+
+    That is g_s where the picture is to be native, or an upscaler of pixels follows; else
+    the latent upscaler.
+    """
+    size_px = (header.height_px, header.width_px)
+    size = latent_size(*size_px)
+    positions = size[0] * size[1]
+    elsewhere_bytes = needs.walk_bytes * positions
+    if enlarger is not None:
+        sr = 1
+        elsewhere_bytes = max(elsewhere_bytes, enlarging_bytes(enlarger, size_px))
+    pixel_count = size_px[0] * size_px[1] * sr**2
+    return (needs.synthesis if sr == 1 else LATENT_4X).within(
+        max_memory_bytes,
+        PIXEL_BYTES * pixel_count + 2 * needs.latent_bytes * positions,
+        size,
+        elsewhere_bytes=max(elsewhere_bytes, ASSEMBLED_BYTES * pixel_count),
+    )
 
 
 @torch.inference_mode()
@@ -112,18 +187,20 @@ def _synthesise(
     decoder: DecoderNetwork,
     network: Callable[[Tensor, Tensor], Tensor],
     device: torch.device,
-    *,
     sr: int,
-    core: int,
+    tiling: Tiling,
+    precision: str,
+    on_step: OnStep | None,
 ) -> NDArray[np.uint8]:
     """The picture that network makes of (y_hat, level), (sr H, sr W, 3) uint8."""
     header = symbols.header
     level = torch.tensor([header.quality_code / QUALITY_STEPS], device=device)
+    compute = in_precision(lambda y_hat: network(y_hat, level), precision, device)
     return paint(
-        lambda tile: network(decoder.dequantise(tile.to(device), level), level),
+        lambda tile: compute(decoder.dequantise(tile.to(device), level)),
         symbols.y_hat_gained,
         (header.height_px * sr, header.width_px * sr),
         scale=LATENT_STRIDE * sr,
-        core=core,
-        halo=HALO,
+        tiling=tiling,
+        on_step=on_step,
     )

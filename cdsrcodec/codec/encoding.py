@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.decoding import decode_pixels
+from cdsrcodec.codec.decoding import decode_pixels, latent_size, native_decoding_bytes
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
-from cdsrcodec.codec.refinement import MAX_EFFORT, STEPS_OF_EFFORT, LatentRefiner, OnStep
+from cdsrcodec.codec.refinement import MAX_EFFORT, STEPS_OF_EFFORT, LatentRefiner
 from cdsrcodec.codec.targets import Target, encode_to_target
-from cdsrcodec.codec.tiles import CORE_1X, HALO
+from cdsrcodec.codec.tiles import NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
 from cdsrcodec.container import (
     MAX_SIDE_PX,
     QUALITY_STEPS,
@@ -28,10 +28,10 @@ from cdsrcodec.container import (
 )
 from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
 from cdsrcodec.errors import LimitError
-from cdsrcodec.imageio.fidelity import psnr_db
+from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
-from cdsrcodec.layers.tiling import Span, run_tiled
+from cdsrcodec.layers.tiling import OnStep, Span, run_tiled
 from cdsrcodec.models.cdsr1 import lmbda_at
 from cdsrcodec.models.interface import LATENT_STRIDE
 from cdsrcodec.models.registry import (
@@ -41,6 +41,9 @@ from cdsrcodec.models.registry import (
     codec_named,
     qualities_of,
 )
+
+# Of main memory, in all: a refinement.
+EFFORT_BYTES = 650_000_000
 
 
 def encode_pixels(
@@ -52,6 +55,7 @@ def encode_pixels(
     metric: str = DEFAULT_METRIC,
     effort: int = 0,
     chunks: tuple[Chunk, ...] = (),
+    max_memory_bytes: int | None = None,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Code a picture.
@@ -65,12 +69,13 @@ def encode_pixels(
         metric: what the weights were trained for.
         effort: 0..9: how long to refine the latent, each time that a quality is tried.
         chunks: what the stream holds beside the symbols.
+        max_memory_bytes: what the process may take; None for no limit.
         on_step: told the steps of a refinement, done and in all.
 
     Raises:
         ValueError: the codec has no such quality, metric or effort.
-        LimitError: a picture that readers of the format refuse, or a target that no
-            quality meets.
+        LimitError: a picture that readers of the format refuse or that needs more than
+            max_memory_bytes, or a target that no quality meets.
         ModelError: unknown codec, or its weights are not installed.
     """
     if effort not in range(MAX_EFFORT + 1):
@@ -78,11 +83,16 @@ def encode_pixels(
     wanted = None if isinstance(quality, Target) else quality
     check_settings(codec, quality=wanted, metric=metric, effort=effort)
     _check_size(*pixels.shape[:2])
+    is_search = isinstance(quality, Target)
+    size_px = (pixels.shape[0], pixels.shape[1])
+    tiling, rest_bytes = _tiling_and_rest(
+        NEEDS[codec], size_px, max_memory_bytes, is_search=is_search, refines=effort > 0
+    )
     entry_at = partial(codec_named, codec, metric=metric)
-    encoder = PictureEncoder(entry_at, pixels, device, effort, chunks, on_step)
+    encoder = PictureEncoder(entry_at, pixels, device, effort, chunks, on_step, tiling, rest_bytes)
     if not isinstance(quality, Target):
         return encoder.encode(quality)
-    encoder.features = {}
+    encoder.features = []
     return encode_to_target(
         quality,
         qualities_of(codec, metric),
@@ -90,6 +100,27 @@ def encode_pixels(
         encoder.psnr_rgb_db,
         pixel_count=pixels.shape[0] * pixels.shape[1],
     )
+
+
+def _tiling_and_rest(
+    needs: CodecNeeds,
+    size_px: tuple[int, int],
+    max_memory_bytes: int | None,
+    *,
+    is_search: bool,
+    refines: bool,
+) -> tuple[Tiling, int | None]:
+    """The tiles of g_a within a limit of memory, and what that leaves for decoding again."""
+    size = latent_size(*size_px)
+    pixel_count = size_px[0] * size_px[1]
+    held_bytes = PIXEL_BYTES * pixel_count + 3 * needs.latent_bytes * size[0] * size[1]
+    if is_search:
+        held_bytes += needs.features_bytes * pixel_count
+    later_bytes = max(native_decoding_bytes(needs, size_px), EFFORT_BYTES if refines else 0)
+    tiling = needs.analysis.within(
+        max_memory_bytes, held_bytes, size, elsewhere_bytes=held_bytes + later_bytes
+    )
+    return tiling, None if max_memory_bytes is None else max_memory_bytes - held_bytes
 
 
 def _check_size(height_px: int, width_px: int) -> None:
@@ -105,8 +136,9 @@ def _check_size(height_px: int, width_px: int) -> None:
 class PictureEncoder:
     """Codes one picture at any qualities; fields as of encode_pixels.
 
-    `entry_at` gives the weights of a quality. `features`, see analyse, saves work where several
-    qualities have the same ones.
+    `entry_at` gives the weights of a quality. `tiling` is that of g_a, `decoding_bytes` the
+    limit of memory for decoding again. `features`, see analyse, saves work where one network
+    serves several qualities.
     """
 
     entry_at: Callable[[float], CodecEntry]
@@ -115,14 +147,16 @@ class PictureEncoder:
     effort: int
     chunks: tuple[Chunk, ...]
     on_step: OnStep | None
-    features: dict[CodecEntry, list[Tensor]] | None = None
+    tiling: Tiling | None = None
+    decoding_bytes: int | None = None
+    features: list[Tensor] | None = None
 
     def encode(self, quality: float) -> bytes:
         """The stream at a quality: of the plain and the refined one, the better."""
         entry, quality_code = self.entry_at(quality), quality_code_of(quality)
         level = quality_code / QUALITY_STEPS
-        features = None if self.features is None else self.features.setdefault(entry, [])
-        y_gained, z = analyse(entry, self.pixels, level, self.device, features)
+        features = self.features if entry.quality is None else None
+        y_gained, z = analyse(entry, self.pixels, level, self.device, features, self.tiling)
         plain = self._write(entry, quality_code, y_gained, z)
         if self.effort == 0:
             return plain
@@ -144,15 +178,21 @@ class PictureEncoder:
     def cost(self, lmbda: float, data: bytes) -> float:
         """Of a stream: bits per pixel + lmbda * mean squared error in grey levels."""
         bpp = 8 * len(data) / (self.pixels.shape[0] * self.pixels.shape[1])
-        return bpp + lmbda * float(np.mean(np.square(self._error(data))))
+        return bpp + lmbda * self._mse(data)
 
     def psnr_rgb_db(self, data: bytes) -> float:
         """Of a stream's picture of native size."""
-        return psnr_db(self._error(data))
+        return psnr_of_mse_db(self._mse(data))
 
-    def _error(self, data: bytes) -> NDArray[np.int32]:
-        x_hat = decode_pixels(data, sr=1, upscaler="latent", device=self.device)
-        return np.subtract(self.pixels, x_hat, dtype=np.int32)
+    def _mse(self, data: bytes) -> float:
+        x_hat = decode_pixels(
+            data,
+            sr=1,
+            upscaler="latent",
+            device=self.device,
+            max_memory_bytes=self.decoding_bytes,
+        )
+        return mean_squared_error(self.pixels, x_hat)
 
 
 @torch.inference_mode()
@@ -162,6 +202,7 @@ def analyse(
     level: float,
     device: torch.device,
     features: list[Tensor] | None = None,
+    tiling: Tiling | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The float half of encoding.
 
@@ -172,6 +213,7 @@ def analyse(
         device: where it runs.
         features: kept between the qualities of one picture: what g_a computes before the
             quality enters, a tensor for each tile. An empty list is filled, a filled one used.
+        tiling: of g_a; None for that of the codec where memory has no limit.
 
     Returns:
         Gained latent (1, M, ceil(H/16), ceil(W/16)) and z, a quarter of that each
@@ -198,7 +240,8 @@ def analyse(
             bands.append([])
         bands[-1].append(tile)
 
-    run_tiled(network, x, store, grain=LATENT_STRIDE, scale=1, core=CORE_1X, halo=HALO)
+    tiling = tiling or NEEDS[entry.name].analysis
+    run_tiled(network, x, store, grain=LATENT_STRIDE, scale=1, core=tiling.core, halo=tiling.halo)
     y_gained = torch.cat([torch.cat(band, 3) for band in bands], 2)
     z = encoder.to_hyper(y_gained)
     return y_gained.cpu().contiguous(), z.cpu().contiguous()

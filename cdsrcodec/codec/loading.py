@@ -26,9 +26,11 @@ from cdsrcodec.models.integer_prior import IntegerPrior
 from cdsrcodec.models.interface import DecoderNetwork, EncoderNetwork, Prior
 from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1, CodecEntry, how_to_mend
 from cdsrcodec.models.scale_prior import ScalePrior
+from cdsrcodec.sr.enlargers import load_enlarger
 from cdsrcodec.sr.esrgan import load_esrgan
 from cdsrcodec.sr.latent import LatentUpscaler
-from cdsrcodec.sr.registry import UpscalerEntry
+from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
+from cdsrcodec.sr.registry import UpscalerEntry, weights_of
 from cdsrcodec.sr.rrdbnet import RrdbNet
 
 ROUNDING_REACH = 32
@@ -163,6 +165,16 @@ def latent_upscaler(entry: UpscalerEntry, device: torch.device) -> LatentUpscale
 def esrgan_network(weights: Path | None, device: torch.device) -> RrdbNet:
     """RRDBNet with the weights that load_esrgan finds, ready to run."""
     return _ready(load_esrgan(weights), device)
+
+
+@cache
+def pixel_enlarger(
+    entry: UpscalerEntry, weights: Path | None, device: torch.device
+) -> PixelEnlarger:
+    """A network of sr.enlargers with the weights of a file, or its shipped ones, ready to run."""
+    assert entry.network is not None
+    file = weights_of(entry) if weights is None else weights
+    return _ready(load_enlarger(entry.network, file), device)
 
 
 # Inference tensors can never again take part in gradients, and these are kept for all callers.

@@ -11,6 +11,7 @@ from cdsrcodec.chunks.sidecar import alpha_of, sidecar_of
 from cdsrcodec.codec.decoding import decode_pixels
 from cdsrcodec.container import read_stream
 from cdsrcodec.imageio.assembly import assemble
+from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.sr.latent import UPSCALE
 
 
@@ -21,6 +22,9 @@ def decode_picture(
     upscaler: str,
     device: torch.device,
     upscaler_weights: Path | None = None,
+    precision: str = "fp32",
+    max_memory_bytes: int | None = None,
+    on_step: OnStep | None = None,
     in_source_space: bool = True,
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """Decode a stream with all that stands beside its symbols.
@@ -31,6 +35,9 @@ def decode_picture(
         upscaler: as decode_pixels.
         device: as decode_pixels.
         upscaler_weights: as decode_pixels.
+        precision: as decode_pixels.
+        max_memory_bytes: as decode_pixels.
+        on_step: as decode_pixels.
         in_source_space: convert to the ICC profile of the source where the stream has one;
             otherwise the picture is in sRGB, and has none.
 
@@ -45,7 +52,14 @@ def decode_picture(
     stream = read_stream(data)
     alpha, sidecar = alpha_of(stream), sidecar_of(stream)
     pixels = decode_pixels(
-        data, sr=sr, upscaler=upscaler, device=device, upscaler_weights=upscaler_weights
+        data,
+        sr=sr,
+        upscaler=upscaler,
+        device=device,
+        upscaler_weights=upscaler_weights,
+        precision=precision,
+        max_memory_bytes=max_memory_bytes,
+        on_step=on_step,
     )
     image = assemble(
         pixels,

@@ -24,14 +24,12 @@ from torch.nn import functional as F
 
 from cdsrcodec.codec.loading import decoder_network, entropy_model, float_networks
 from cdsrcodec.layers.integer import ONE
-from cdsrcodec.layers.tiling import Span, tile_spans
+from cdsrcodec.layers.tiling import OnStep, Span, tile_spans
 from cdsrcodec.models.cdsr1 import lmbda_at
 from cdsrcodec.models.context_prior import Quantiser, crop_like, gaussian_bits
 from cdsrcodec.models.interface import HYPER_STRIDE, LATENT_STRIDE
 from cdsrcodec.models.registry import CodecEntry
 
-OnStep = Callable[[int, int], None]
-"""Told the steps done and the steps in all."""
 Loss = Callable[[Tensor, Quantiser], Tensor]
 """Bits of a tile whose core is changed by so much and rounded so."""
 

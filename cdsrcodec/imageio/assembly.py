@@ -44,7 +44,7 @@ def assemble(
             metadata = replace(metadata, icc_profile=None)
     if alpha is not None:
         image.putalpha(enlarge_alpha(alpha, scale))
-    if size_px is not None:
+    if size_px not in (None, image.size):
         image = image.crop((0, 0, *size_px))
     image.info.clear()  # converting may have left a profile
     image.info.update(metadata.resized(*image.size, scale).info())

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from torch import Tensor
 
 Span = tuple[int, int]
+OnStep = Callable[[int, int], None]
+"""Told the steps done and the steps in all."""
 
 
 def tile_spans(length: int, core: int, halo: int) -> Iterator[tuple[Span, Span]]:

@@ -17,21 +17,44 @@ class UpscalerEntry:
     Attributes:
         name: what `--upscaler` calls it.
         codec: name of the codec whose latents it was trained on; None if it enlarges pixels.
-        file: its shipped weights; None if it has none, or not with this package.
+        file: its shipped weights, which may be missing; None if this package never has any.
+        network: of those in `sr.enlargers`, the one that it is; None for another kind.
     """
 
     name: str
     codec: str | None = None
     file: Path | None = None
+    network: str | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it needs no weights from elsewhere, or is known to find some: esrgan."""
+        return self.file is None or self.file.is_file()
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether a user may name a file of weights for it."""
+        return self.network is not None or self.name == "esrgan"
 
 
+def _pixel_network(name: str, network: str) -> UpscalerEntry:
+    file = WEIGHTS_FOLDER / name / "enlarger.safetensors"
+    return UpscalerEntry(name, file=file, network=network)
+
+
+INTERPOLATIONS = ("bicubic", "lanczos")
 UPSCALERS = (
     UpscalerEntry("latent", "cdsr1", WEIGHTS_FOLDER / "cdsr1" / "latent.safetensors"),
-    UpscalerEntry("bicubic"),
-    UpscalerEntry("lanczos"),
+    *(UpscalerEntry(name) for name in INTERPOLATIONS),
+    _pixel_network("edsr", "edsr"),
+    _pixel_network("edsr-b2", "edsr"),
+    _pixel_network("wdsr", "wdsr"),
+    _pixel_network("srgan", "srgan"),
     UpscalerEntry("esrgan"),
 )
+"""`edsr-b2` was trained on pictures that cdsr1 had coded, baseline 2 of study B."""
 PIXEL_UPSCALERS = tuple(entry.name for entry in UPSCALERS if entry.codec is None)
+WEIGHTED_UPSCALERS = tuple(entry.name for entry in UPSCALERS if entry.takes_weights)
 
 
 def upscaler_for(name: str, codec: str | None) -> UpscalerEntry:
@@ -43,7 +66,22 @@ def upscaler_for(name: str, codec: str | None) -> UpscalerEntry:
     fitting = {entry.name: entry for entry in UPSCALERS if entry.codec in (codec, None)}
     if name not in fitting:
         what = f"files of {codec}" if codec else "pictures"
+        usable = [entry.name for entry in fitting.values() if entry.is_available]
         raise ModelError(
-            f"the upscaler {name!r} does not read {what}. hint: use {' or '.join(fitting)}"
+            f"the upscaler {name!r} does not read {what}. hint: use {' or '.join(usable)}"
         )
     return fitting[name]
+
+
+def weights_of(entry: UpscalerEntry) -> Path:
+    """The shipped weights of an upscaler that has a file of them.
+
+    Raises:
+        ModelError: this version has none.
+    """
+    if entry.file is None or not entry.file.is_file():
+        raise ModelError(
+            f"this version has no weights for the upscaler {entry.name!r}. "
+            "hint: name a file with --weights, which cdsrcodec train enlarger and export make"
+        )
+    return entry.file

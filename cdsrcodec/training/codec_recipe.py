@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cdsrcodec.errors import TrainingError
-from cdsrcodec.layers.blocks import at_level, freeze
+from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.models.cdsr1 import (
     HYPER_CHANNELS,
     LEVELS,
@@ -35,6 +35,11 @@ from cdsrcodec.models.context_prior import (
 from cdsrcodec.training.factorised_prior import EntropyBottleneck
 from cdsrcodec.training.integers import exported_state
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+
+DECODER = ("g_s.", "quality.g_s_", "quality.log_gain_correction")
+ENCODER = ("g_a.", "h_a.", "quality.g_a_")
+TRAINED = {"all": ("",), "transforms": ENCODER + DECODER, "decoder": DECODER}
+"""For each part that can be trained, the prefixes of its parameters."""
 
 
 class TrainableCdsr1(nn.Module):
@@ -140,7 +145,8 @@ class CodecRecipeConfig:
             draw it more often.
         high_rate_bias: levels are 7 * u ** bias for u uniform; below 1 favours the
             high rates.
-        part: "all", or "decoder" for g_s alone, on the rounded output of what is frozen.
+        part: "all"; "transforms" for all but the entropy part, so that files stay readable; or
+            "decoder" for g_s alone, on the rounded output of what is frozen.
         start: weights to start from, see load_network; None for the initialisation.
         seed: of patches and initialisation.
     """
@@ -194,14 +200,9 @@ class CodecRecipe:
         self.network = TrainableCdsr1()
         if config.start is not None:
             load_network(self.network, config.start)
-        everything = config.part == "all"
-        if not everything:
-            freeze(self.network.parameters())
-            decoder = [*self.network.g_s.parameters(), self.network.quality.g_s_scale16]
-            decoder += [self.network.quality.g_s_scale8, self.network.quality.log_gain_correction]
-            for parameter in decoder:
-                parameter.requires_grad_(True)
-        self.module = RateDistortionObjective(self.network, train_rate=everything)
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(name.startswith(TRAINED[config.part]))
+        self.module = RateDistortionObjective(self.network, train_rate=config.part != "decoder")
         self.module.to(memory_format=torch.channels_last)
         smallest = config.patch_px * min(config.factors)
         self.images = ImageFolder(config.data, min_side_px=smallest)

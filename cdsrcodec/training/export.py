@@ -22,8 +22,10 @@ from cdsrcodec.layers.integer import EXACT_LIMIT, FRACTION_BITS, ONE, worst_sum
 from cdsrcodec.models.context_prior import SCALE_MIN
 from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
 from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
+from cdsrcodec.sr.enlargers import NETWORK_KEY
 from cdsrcodec.sr.latent import LatentUpscaler
-from cdsrcodec.training.codec_recipe import TrainableCdsr1
+from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
+from cdsrcodec.training.codec_recipe import DECODER, ENCODER, TrainableCdsr1
 from cdsrcodec.training.factorised_prior import EntropyBottleneck
 from cdsrcodec.training.integers import quantise_layer
 from cdsrcodec.training.storage import write_tensors
@@ -128,8 +130,13 @@ def _select(network: TrainableCdsr1, prefixes: tuple[str, ...]) -> dict[str, Ten
 
 def export_decoder(network: TrainableCdsr1, folder: Path) -> None:
     """Write decoder.safetensors, which may change without a change of the format."""
-    part = _select(network, ("g_s.", "quality.g_s_", "quality.log_gain_correction"))
+    part = _select(network, DECODER)
     write_tensors(folder / "decoder.safetensors", _half(part))
+
+
+def export_encoder(network: TrainableCdsr1, folder: Path) -> None:
+    """Write encoder.safetensors, which may change without a change of the format."""
+    write_tensors(folder / "encoder.safetensors", _half(_select(network, ENCODER)))
 
 
 def export_codec(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
@@ -137,8 +144,7 @@ def export_codec(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
 
     training.safetensors holds what only training needs: the factorised prior as a network.
     """
-    encoder = _select(network, ("g_a.", "h_a.", "quality.g_a_"))
-    write_tensors(folder / "encoder.safetensors", _half(encoder))
+    export_encoder(network, folder)
     export_decoder(network, folder)
     prior = _select(network, ("entropy_bottleneck.",))
     write_tensors(folder / "training.safetensors", _half(prior))
@@ -148,3 +154,8 @@ def export_codec(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
 def export_upscaler(upscaler: LatentUpscaler, path: Path) -> None:
     """Write an upscaler with the size of its trunk."""
     write_tensors(path, _half(upscaler.state_dict()), {"blocks": str(len(upscaler.trunk))})
+
+
+def export_enlarger(enlarger: PixelEnlarger, network: str, path: Path) -> None:
+    """Write a 4x network of pixels, folded, with its name in sr.enlargers."""
+    write_tensors(path, _half(enlarger.state_dict()), {NETWORK_KEY: network})

@@ -64,7 +64,7 @@ class LoopConfig:
         warmup_steps: linear start.
         ema_decay: of the averaged weights that are exported.
         checkpoint_minutes: interval of checkpoints.
-        precision: "fp32", or "bf16" for autocast; runs.resolve_precision knows "auto".
+        precision: "fp32", or "bf16" for autocast; layers.precision knows "auto".
         seed: of the noise that the module draws; patches are the recipe's.
     """
 

@@ -1,8 +1,8 @@
 """Whole runs: recipe, loop and group put together, and the float weights they leave.
 
 A run's folder holds `checkpoint.pt` (to resume), `log.csv`, and at the end
-`codec.safetensors` or `upscaler.safetensors`, the averaged float weights that
-`export_run` turns into the files that are shipped.
+`codec.safetensors`, `upscaler.safetensors` or `enlarger.safetensors`, the averaged float
+weights that `export_run` turns into the files that are shipped.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cdsrcodec.errors import TrainingError
+from cdsrcodec.layers.precision import resolve_precision
+from cdsrcodec.sr.enlargers import NETWORK_KEY, NETWORKS
 from cdsrcodec.training.codec_recipe import (
     CodecRecipe,
     CodecRecipeConfig,
@@ -24,7 +26,19 @@ from cdsrcodec.training.codec_recipe import (
     load_network,
 )
 from cdsrcodec.training.distributed import joined_group
-from cdsrcodec.training.export import export_codec, export_decoder, export_upscaler
+from cdsrcodec.training.enlarger_recipe import (
+    EnlargerRecipe,
+    EnlargerRecipeConfig,
+    load_trainable,
+)
+from cdsrcodec.training.export import (
+    export_codec,
+    export_decoder,
+    export_encoder,
+    export_enlarger,
+    export_upscaler,
+)
+from cdsrcodec.training.folding import folded, trainable
 from cdsrcodec.training.loop import LoopConfig, Recipe, StepReport, TrainingLoop
 from cdsrcodec.training.storage import make_folder, write_tensors
 from cdsrcodec.training.upscaler_recipe import (
@@ -36,24 +50,10 @@ from cdsrcodec.training.upscaler_recipe import (
 
 CODEC_FILE = "codec.safetensors"
 UPSCALER_FILE = "upscaler.safetensors"
-_SETTINGS = ((CODEC_FILE, "part"), (UPSCALER_FILE, "blocks"))  # kept in their metadata
+ENLARGER_FILE = "enlarger.safetensors"
+# Kept in their metadata.
+_SETTINGS = ((CODEC_FILE, "part"), (UPSCALER_FILE, "blocks"), (ENLARGER_FILE, NETWORK_KEY))
 OnStep = Callable[[StepReport], None]
-
-
-def resolve_precision(name: str, device: torch.device) -> str:
-    """The precision to train with: "fp32" or "bf16" as named, or what "auto" stands for.
-
-    auto takes bf16 where the hardware multiplies it natively; an emulated bf16 is
-    slower than fp32.
-    """
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    # Early versions of torch cannot tell.
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    native = any(capabilities.get(kind) for kind in ("avx512_bf16", "amx_bf16", "bf16"))
-    return "bf16" if native else "fp32"
 
 
 def train_codec(
@@ -95,6 +95,21 @@ def train_upscaler(
     return _run(build, loop_config, device, on_step, "upscaler.", UPSCALER_FILE, metadata)
 
 
+def train_enlarger(
+    config: EnlargerRecipeConfig,
+    loop_config: LoopConfig,
+    device: torch.device,
+    on_step: OnStep | None = None,
+) -> Path:
+    """Run the recipe of a 4x network of pixels to the end of its budget; as train_codec."""
+
+    def build(device: torch.device) -> Recipe:
+        return EnlargerRecipe(config, device)
+
+    metadata = {NETWORK_KEY: config.network}
+    return _run(build, loop_config, device, on_step, "upscaler.", ENLARGER_FILE, metadata)
+
+
 def _run(
     build: Callable[[torch.device], Recipe],
     loop_config: LoopConfig,
@@ -116,10 +131,11 @@ def _run(
 
 
 def _float_weights(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The state without the objective's prefix, ready to be stored."""
+    """What the objective has under this prefix, without it, ready to be stored."""
     return {
         name.removeprefix(prefix): tensor.detach().cpu().contiguous()
         for name, tensor in state.items()
+        if name.startswith(prefix)
     }
 
 
@@ -129,8 +145,9 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
     Args:
         run: folder of a finished run.
         target: folder of a codec's weights. A codec run writes entropy, encoder,
-            decoder and training files there, or the decoder alone if it trained
-            only that; an upscaler run writes latent.safetensors.
+            decoder and training files there, or only those of the part that it trained;
+            an upscaler run writes latent.safetensors, a run of a network of
+            pixels enlarger.safetensors.
 
     Returns:
         The proof of exactness: for each integer layer written the largest |sum| that it
@@ -141,6 +158,12 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
         FileAccessError: the target cannot be written.
     """
     file, setting = _finished_weights(run)
+    if file.name == ENLARGER_FILE:
+        enlarger = trainable(setting)
+        load_trainable(enlarger, file)
+        make_folder(target)
+        export_enlarger(folded(enlarger), setting, target / ENLARGER_FILE)
+        return {}
     network = TrainableCdsr1()
     if file.name == UPSCALER_FILE:
         upscaler = new_upscaler(network, int(setting))
@@ -150,10 +173,12 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
         return {}
     load_network(network, file)
     make_folder(target)
-    if setting == "decoder":
-        export_decoder(network, target)
-        return {}
-    return export_codec(network, target)
+    if setting == "all":
+        return export_codec(network, target)
+    if setting == "transforms":
+        export_encoder(network, target)
+    export_decoder(network, target)
+    return {}
 
 
 def average_runs(runs: Sequence[Path], output: Path) -> Path:
@@ -203,7 +228,10 @@ def _finished_weights(run: Path) -> tuple[Path, str]:
             continue
         try:
             with safe_open(file, "pt") as opened:
-                return file, opened.metadata()[key]
+                setting = opened.metadata()[key]
+            if key == NETWORK_KEY and setting not in NETWORKS:
+                raise KeyError(setting)
+            return file, setting
         # No metadata at all are None.
         except (OSError, SafetensorError, KeyError, TypeError) as error:
             raise TrainingError(
@@ -211,6 +239,6 @@ def _finished_weights(run: Path) -> tuple[Path, str]:
                 "hint: start the run again with the same --output, which writes it anew"
             ) from error
     raise TrainingError(
-        f"{run}: no finished run: neither {CODEC_FILE} nor {UPSCALER_FILE} is there. "
-        "hint: start `cdsrcodec train codec` or `train upscaler` again with this --output"
+        f"{run}: no finished run: there is no {', '.join(name for name, _ in _SETTINGS)}. "
+        "hint: start `cdsrcodec train` of codec, upscaler or enlarger again with this --output"
     )

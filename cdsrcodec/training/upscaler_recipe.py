@@ -90,14 +90,14 @@ class EnlargementObjective(nn.Module):
     by the few patches that cannot be enlarged well.
     """
 
-    def __init__(self, upscaler: LatentUpscaler) -> None:
+    def __init__(self, upscaler: nn.Module) -> None:
         super().__init__()
         self.upscaler = upscaler
 
-    def forward(self, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of (y_hat, level, HR patches (B, 3, 4P, 4P) in [0, 1])."""
-        y_hat, level, x_hr = batch
-        error = self.upscaler(y_hat, level).float() - x_hr
+    def forward(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of (what the upscaler reads..., HR patches (B, 3, 4P, 4P) in [0, 1])."""
+        *inputs, x_hr = batch
+        error = self.upscaler(*inputs).float() - x_hr
         mse = error.square().mean((1, 2, 3))
         loss = LOG_MSE_WEIGHT * (mse + 1e-5).log().mean()
         return loss, {"psnr_rgb_db": -10 * mse.detach().log10().mean()}

@@ -22,7 +22,7 @@ from click.testing import Result
 from PIL import Image
 from safetensors.torch import load_file
 
-from cdsrcodec.cli.train import SMOOTHING, _display
+from cdsrcodec.cli.train import SMOOTHING, display
 from cdsrcodec.models.integer_prior import LAYERS
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.training.codec_recipe import CodecRecipeConfig
@@ -328,7 +328,7 @@ def test_other_processes_of_torchrun_stay_silent(
 def test_off_a_terminal_progress_is_a_line_every_50_steps(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with _display("codec") as on_step:
+    with display("codec") as on_step:
         for step in range(1, 103):
             on_step(report(step, progress=(step - 1) / 200, loss=2.0))
     captured = capsys.readouterr()
@@ -342,7 +342,7 @@ def test_off_a_terminal_progress_is_a_line_every_50_steps(
 
 def shown_means(values: list[float], first_step: int, capsys: pytest.CaptureFixture[str]) -> float:
     """The mean in the last line after these values, the last of which is that of step 51."""
-    with _display("codec") as on_step:
+    with display("codec") as on_step:
         for step, value in enumerate(values, first_step):
             on_step(report(step, loss=value))
     return float(capsys.readouterr().err.splitlines()[-1].split(" loss ")[1])
@@ -389,7 +389,7 @@ def last_frame(terminal: io.StringIO) -> str:
 def test_on_a_terminal_progress_is_a_bar_that_ends_full(
     terminal: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with _display("upscaler") as on_step:
+    with display("upscaler") as on_step:
         on_step(report(1, progress=0.0, loss=0.25, psnr_rgb_db=30.0))
         on_step(report(2, progress=0.5, loss=0.75, psnr_rgb_db=31.0))
     frame = last_frame(terminal)
@@ -400,7 +400,7 @@ def test_on_a_terminal_progress_is_a_bar_that_ends_full(
 
 def test_on_a_terminal_an_error_leaves_the_bar_where_it_was(terminal: io.StringIO) -> None:
     def run_interrupted() -> None:
-        with _display("codec") as on_step:
+        with display("codec") as on_step:
             on_step(report(2, progress=0.5, loss=0.75))
             raise KeyboardInterrupt
 
@@ -413,6 +413,6 @@ def test_on_a_terminal_only_the_first_process_shows_a_bar(
     terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")
-    with _display("codec") as on_step:
+    with display("codec") as on_step:
         on_step(report(1, loss=0.5))
     assert terminal.getvalue() == ""

@@ -26,7 +26,10 @@ UPSCALE: Final = 4
 # So that something is left of an HR picture without its border, and of LR one pixel.
 MIN_SIDE_PX = {"native": 1, "sr4": 3 * UPSCALE}
 # Seconds a pixel, in those of the cheapest work: only the estimate of the time left knows them.
-_COSTS = {"esrgan": 60.0, "latent": 3.0, DIRECT: 10.0}
+_COSTS = {
+    "latent": 3.0, "wdsr": 5.0, "edsr": 8.0, "edsr-b2": 8.0, "srgan": 9.0, "esrgan": 60.0,
+    DIRECT: 10.0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ def method_names(settings: Settings) -> list[str]:
 
 def missing_enlarger(name: str, weights: Path | None) -> str | None:
     """What an enlarger lacks to run here; None for nothing."""
+    if not next(entry for entry in UPSCALERS if entry.name == name).is_available:
+        return "this version has no weights for it"
     if name == "esrgan" and weights is None:
         from cdsrcodec.sr.esrgan import PACKAGE
 

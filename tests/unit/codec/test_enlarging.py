@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cdsrcodec.codec import decode_pixels, enlarge_pixels, enlarging
+from cdsrcodec.codec.tiles import Tiling
 from cdsrcodec.errors import ModelError
 
 CPU = torch.device("cpu")
@@ -69,8 +70,7 @@ def test_esrgan_runs_in_tiles_with_the_weights_that_were_named(
     monkeypatch.setattr(enlarging, "esrgan_network", load)
     x = crop(50, 16)
     whole = enlarge_pixels(x, upscaler="esrgan", weights=Path("x4.pth"), device=CPU)
-    monkeypatch.setattr(enlarging, "ESRGAN_CORE_PX", 20)
-    monkeypatch.setattr(enlarging, "ESRGAN_HALO_PX", 3)
+    monkeypatch.setattr(enlarging, "ESRGAN", Tiling(core=20, halo=3, bytes_per_position=1))
     tiled = enlarge_pixels(x, upscaler="esrgan", weights=None, device=CPU)
     assert asked == [Path("x4.pth"), None]
     assert network.widths == [50, 23, 26, 13]

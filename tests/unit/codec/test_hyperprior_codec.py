@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from cdsrcodec.codec import Target, decode_pixels, decode_symbols, encode_pixels
 from cdsrcodec.codec.encoding import analyse
+from cdsrcodec.codec.tiles import NEEDS
 from cdsrcodec.container import read_stream
 from cdsrcodec.errors import DesyncError, LimitError, ModelError
 from cdsrcodec.models.registry import CodecEntry
@@ -179,7 +181,8 @@ def test_tiles_give_the_latent_and_the_picture_of_one_piece(
     y_gained, _ = analyse(hyperprior, x, 3.0, CPU)
     data = encode(x)
     whole = decode(data).astype(int)
-    monkeypatch.setattr("cdsrcodec.codec.encoding.CORE_1X", 2)
-    monkeypatch.setattr("cdsrcodec.codec.decoding.CORE_1X", 2)
+    needs = NEEDS[CODEC]
+    small = {part: replace(getattr(needs, part), core=2) for part in ("analysis", "synthesis")}
+    monkeypatch.setitem(NEEDS, CODEC, replace(needs, **small))
     assert (analyse(hyperprior, x, 3.0, CPU)[0] - y_gained).abs().max() < TIE
     assert np.abs(decode(data) - whole).max() <= 1

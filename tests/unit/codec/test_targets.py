@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from cdsrcodec.codec import Target, decode_pixels, encode_pixels
 from cdsrcodec.codec.targets import encode_to_target
+from cdsrcodec.codec.tiles import NEEDS
 from cdsrcodec.container import read_stream
 from cdsrcodec.errors import LimitError
 from cdsrcodec.imageio.fidelity import psnr_db
@@ -157,7 +159,9 @@ def test_a_picture_meets_its_psnr(crop: Crop, encode: Encode) -> None:
 def test_what_the_qualities_share_is_the_same_in_tiles(
     monkeypatch: pytest.MonkeyPatch, crop: Crop, encode: Encode
 ) -> None:
-    monkeypatch.setattr("cdsrcodec.codec.encoding.CORE_1X", 2)
+    tiles = NEEDS["cdsr1"]
+    small = replace(tiles, analysis=replace(tiles.analysis, core=2))
+    monkeypatch.setitem(NEEDS, "cdsr1", small)
     x = crop(64, 48)
     data = encode_pixels(x, quality=Target(bpp=2.0), codec="cdsr1", device=CPU)
     assert data == encode(x, read_stream(data).header.quality)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,18 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cdsrcodec.codec import decode_pixels, decoding, encoding
+from cdsrcodec.codec import decode_pixels, decoding, enlarge_pixels, enlarging
 from cdsrcodec.codec.encoding import analyse
 from cdsrcodec.codec.loading import decoder_network, latent_upscaler
-from cdsrcodec.codec.tiles import CORE_1X, CORE_4X, HALO
+from cdsrcodec.codec.tiles import LATENT_4X, NEEDS, PIXELS
 from cdsrcodec.models.cdsr1 import AnalysisTransform, Decoder, SynthesisTransform
 from cdsrcodec.models.registry import codec_named
+from cdsrcodec.sr.enlargers import NETWORKS
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.sr.registry import UPSCALERS, UpscalerEntry
 
 CPU = torch.device("cpu")
 STRIDE = 16
 ENTRY = codec_named("cdsr1")
+TILES = NEEDS["cdsr1"]
 Crop = Callable[..., NDArray[np.uint8]]
 
 # Longer than a small tile with its halos, the one way and then the other.
@@ -54,12 +57,12 @@ def test_analysis_sees_136_px_to_each_side() -> None:
     first, last = columns_seen(g_a(x, torch.ones(1))[0, 0, 0, 12], x)
     reach_px = max(12 * STRIDE - first, last - (13 * STRIDE - 1))
     assert reach_px == 136
-    assert reach_px <= HALO * STRIDE
+    assert reach_px <= TILES.analysis.halo * STRIDE
 
 
 def reach_of(network: Callable[[Tensor], Tensor], scale: int) -> int:
     """Latent positions that the outer pixels of a position depend on, to one side."""
-    middle = HALO + 1
+    middle = TILES.synthesis.halo + 1
     y_hat = torch.ones(1, 224, 1, 2 * middle + 1, requires_grad=True)
     row = network(y_hat)[0, 0, scale // 2]
     first, _ = columns_seen(row[middle * scale], y_hat)
@@ -74,7 +77,7 @@ def test_synthesis_sees_less_than_the_halo() -> None:
     make_transparent(g_s)
     reach = reach_of(lambda y_hat: g_s(y_hat, torch.ones(1), torch.ones(1)), STRIDE)
     assert reach == math.ceil(9.5)
-    assert reach <= HALO
+    assert reach <= TILES.synthesis.halo
 
 
 LATENT_UPSCALERS = [entry for entry in UPSCALERS if entry.codec is not None]
@@ -90,18 +93,16 @@ def test_shipped_upscaler_sees_less_than_the_halo(entry: UpscalerEntry) -> None:
     level = torch.zeros(1)
     reach = reach_of(lambda y_hat: upscaler(y_hat, level), 4 * STRIDE)
     assert reach == math.ceil(10.6 + (blocks - 6) / 8)
-    assert reach <= HALO
+    assert reach <= LATENT_4X.halo
 
 
 @pytest.mark.parametrize("size_px", LONG_SIZES_PX, ids=["wide", "high"])
-def test_the_latent_is_the_same_in_tiles(
-    monkeypatch: pytest.MonkeyPatch, crop: Crop, size_px: tuple[int, int]
-) -> None:
+def test_the_latent_is_the_same_in_tiles(crop: Crop, size_px: tuple[int, int]) -> None:
     x = crop(*size_px)
-    assert max(size_px) < CORE_1X * STRIDE, "one tile"
+    assert max(size_px) < TILES.analysis.core * STRIDE, "one tile"
     y_gained, z = analyse(ENTRY, x, 7.0, CPU)
-    monkeypatch.setattr(encoding, "CORE_1X", SMALL_CORE)
-    tiled_y_gained, tiled_z = analyse(ENTRY, x, 7.0, CPU)
+    small_tiles = replace(TILES.analysis, core=SMALL_CORE)
+    tiled_y_gained, tiled_z = analyse(ENTRY, x, 7.0, CPU, tiling=small_tiles)
     assert tiled_y_gained.shape == y_gained.shape
     assert y_gained.std() > 0.5
     assert (tiled_y_gained - y_gained).abs().max() < 1e-2
@@ -117,7 +118,8 @@ def test_the_native_picture_is_the_same_in_tiles(
 ) -> None:
     data = encode(crop(*size_px), 6.0)
     whole = decode_pixels(data, sr=1, upscaler="latent", device=CPU).astype(int)
-    monkeypatch.setattr(decoding, "CORE_1X", SMALL_CORE)
+    small_tiles = replace(TILES.synthesis, core=SMALL_CORE)
+    monkeypatch.setitem(NEEDS, "cdsr1", replace(TILES, synthesis=small_tiles))
     tiled = decode_pixels(data, sr=1, upscaler="latent", device=CPU).astype(int)
     assert np.abs(tiled - whole).max() <= 1
     assert (tiled != whole).mean() < 0.001
@@ -143,14 +145,42 @@ def test_the_large_picture_is_the_same_in_tiles(
     data = encode(crop(*size_px), 6.0)
     upscaler = correcting_upscaler()
     monkeypatch.setattr(decoding, "latent_upscaler", lambda entry, device: upscaler)
-    assert max(size_px) < CORE_4X * STRIDE, "one tile"
+    assert max(size_px) < LATENT_4X.core * STRIDE, "one tile"
     whole = decode_pixels(data, sr=4, upscaler="latent", device=CPU).astype(int)
-    monkeypatch.setattr(decoding, "CORE_4X", SMALL_CORE)
+    monkeypatch.setattr(decoding, "LATENT_4X", replace(LATENT_4X, core=SMALL_CORE))
     tiled = decode_pixels(data, sr=4, upscaler="latent", device=CPU).astype(int)
     assert whole.shape == (4 * size_px[1], 4 * size_px[0], 3)
     assert np.abs(tiled - whole).max() <= 1
     assert (tiled != whole).mean() < 0.001
     # A halo below the reach would show.
-    monkeypatch.setattr(decoding, "HALO", 1)
+    monkeypatch.setattr(decoding, "LATENT_4X", replace(LATENT_4X, core=SMALL_CORE, halo=1))
     cut = decode_pixels(data, sr=4, upscaler="latent", device=CPU).astype(int)
     assert np.abs(cut - whole).max() > 1
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_pixels_give_the_same_in_tiles(
+    monkeypatch: pytest.MonkeyPatch, crop: Crop, name: str
+) -> None:
+    torch.manual_seed(0)
+    network = NETWORKS[name]()
+    nn.init.normal_(network.get_parameter("tail.weight"), std=0.2)
+    network.eval().requires_grad_(False)
+    monkeypatch.setattr(enlarging, "pixel_enlarger", lambda entry, weights, device: network)
+    x = crop(2 * network.reach_px + 20, 6)
+
+    def enlarged() -> NDArray[np.int64]:
+        pixels = enlarge_pixels(x, upscaler=name, weights=None, device=CPU)
+        return pixels.astype(np.int64)
+
+    assert x.shape[1] < PIXELS.core, "one tile"
+    whole = enlarged()
+    plain = enlarge_pixels(x, upscaler="bicubic", weights=None, device=CPU)
+    assert np.abs(whole - plain).mean() > 5
+    monkeypatch.setattr(enlarging, "PIXELS", replace(PIXELS, core=10))
+    tiled = enlarged()
+    assert np.abs(tiled - whole).max() <= 1
+    assert (tiled != whole).mean() < 0.001
+    # A halo below the reach would show.
+    monkeypatch.setattr(type(network), "reach_px", network.reach_px // 6)
+    assert np.abs(enlarged() - whole).max() > 1

@@ -117,6 +117,17 @@ def test_the_part_decoder_trains_the_synthesis_and_its_tables_only(pictures: Pat
     assert not trained.module.train_rate
 
 
+def test_the_part_transforms_trains_all_but_the_entropy_part(pictures: Path) -> None:
+    trained = recipe(pictures, part="transforms")
+    frozen = {name for name, p in trained.network.named_parameters() if not p.requires_grad}
+    entropy_part = ("h_s.", "prior.", "entropy_bottleneck.", "quality.log_gain.")
+    assert frozen == {n for n in frozen if f"{n}.".startswith(entropy_part)}
+    assert {f"{name}.".split(".")[0] for name in frozen} == {
+        "h_s", "prior", "entropy_bottleneck", "quality",
+    }  # fmt: skip
+    assert trained.module.train_rate
+
+
 def test_all_parameters_learn_at_one_rate(pictures: Path) -> None:
     trained = recipe(pictures)
     assert {trained.rate_factor(name) for name, _ in trained.module.named_parameters()} == {1.0}

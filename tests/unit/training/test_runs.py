@@ -25,10 +25,10 @@ from cdsrcodec.sr.registry import UpscalerEntry
 from cdsrcodec.training.codec_recipe import CodecRecipeConfig, TrainableCdsr1, load_network
 from cdsrcodec.training.export import export_codec
 from cdsrcodec.training.loop import LoopConfig, StepReport
-from cdsrcodec.training.runs import OnStep, average_runs, export_run, resolve_precision, train_codec
+from cdsrcodec.training.runs import OnStep, average_runs, export_run, train_codec
 from cdsrcodec.training.upscaler_recipe import new_upscaler
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+CPU = torch.device("cpu")
 DECODER = ("g_s.", "quality.g_s_scale16", "quality.g_s_scale8", "quality.log_gain_correction")
 CODEC_FILES = ["decoder", "encoder", "entropy", "training"]
 
@@ -54,45 +54,6 @@ def exported_again(
     folder = tmp_path_factory.mktemp("exported")
     export_codec(shipped_network, folder)
     return folder
-
-
-@pytest.mark.parametrize("name", ["fp32", "bf16"])
-@pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
-def test_a_precision_that_is_named_is_taken(name: str, device: torch.device) -> None:
-    assert resolve_precision(name, device) == name
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "precision"),
-    [
-        ({}, "fp32"),
-        ({"avx512_bf16": False, "avx512f": True}, "fp32"),
-        ({"avx512_bf16": True}, "bf16"),
-        ({"amx_bf16": True}, "bf16"),
-        ({"bf16": True}, "bf16"),
-    ],
-)
-def test_auto_on_a_cpu_is_bf16_where_it_multiplies_it(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], precision: str
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert resolve_precision("auto", CPU) == precision
-
-
-def test_auto_is_fp32_where_torch_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert resolve_precision("auto", CPU) == "fp32"
-
-
-@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "fp32")])
-def test_auto_on_a_gpu_is_bf16_where_it_is_not_emulated(
-    monkeypatch: pytest.MonkeyPatch, native: bool, precision: str
-) -> None:
-    def is_supported(*, including_emulation: bool) -> bool:
-        return native or including_emulation
-
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
-    assert resolve_precision("auto", CUDA) == precision
 
 
 def test_a_codec_trains_in_bf16(pictures: Path, shipped: Path, run_folder: Path) -> None:
@@ -223,6 +184,19 @@ def test_an_exported_codec_codes_pictures(
     x_hat = decode_pixels(data, sr=1, upscaler="", device=CPU).astype(np.float64)
     psnr_db = 10 * math.log10(255**2 / np.mean((x_hat - photograph) ** 2))
     assert psnr_db > 28
+
+
+def test_a_run_of_the_transforms_leaves_the_entropy_part_alone(
+    codec_run: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    run_folder.mkdir(parents=True)
+    save_file(
+        load_file(codec_run / "codec.safetensors"),
+        run_folder / "codec.safetensors",
+        {"part": "transforms"},
+    )
+    assert export_run(run_folder, tmp_path / "x") == {}
+    assert stems(tmp_path / "x") == ["decoder", "encoder"]
 
 
 def test_a_decoder_run_exports_the_decoder_alone(decoder_run: Path, tmp_path: Path) -> None:

