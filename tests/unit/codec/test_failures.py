@@ -116,9 +116,9 @@ def test_a_scale_that_is_neither_1_nor_4_is_refused(stream: bytes, sr: int) -> N
 
 
 def test_an_upscaler_that_there_is_not_is_refused_for_sr_4_alone(stream: bytes) -> None:
-    with pytest.raises(ModelError, match="'edsr' does not read files of cdsr1"):
-        decode_pixels(stream, sr=4, upscaler="edsr", device=CPU)
-    assert decode_pixels(stream, sr=1, upscaler="edsr", device=CPU).shape == (80, 96, 3)
+    with pytest.raises(ModelError, match="'srcnn' does not read files of cdsr1"):
+        decode_pixels(stream, sr=4, upscaler="srcnn", device=CPU)
+    assert decode_pixels(stream, sr=1, upscaler="srcnn", device=CPU).shape == (80, 96, 3)
 
 
 @pytest.mark.parametrize("quality", [0.99, 8.01, -1.0, float("nan")])
