@@ -10,11 +10,12 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, formats, options
+from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.plan import STREAM_SUFFIXES
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.FILE)
+@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
 @click.option(
     "--sr",
     type=click.Choice([1, 4]),
@@ -32,7 +33,7 @@ from cdsrcodec.cli.plan import STREAM_SUFFIXES
 @click.pass_context
 def decode(
     ctx: click.Context,
-    paths: tuple[Path, ...],
+    paths: tuple[Place, ...],
     sr: Literal[1, 4],
     upscaler: str,
     upscaler_weights: Path | None,

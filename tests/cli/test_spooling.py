@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import cdsrcodec
-from cdsrcodec.cli import pipes
+from cdsrcodec.cli import spooling
 from cdsrcodec.cli.main import cli
 
 Fails = Callable[..., str]
@@ -107,7 +107,7 @@ def test_a_terminal_is_no_end_of_a_pipe(
     fails: Fails, monkeypatch: pytest.MonkeyPatch, name: str, args: list[str], message: str
 ) -> None:
     ends = {end: SimpleNamespace(isatty=lambda end=end: end == name) for end in ("stdin", "stdout")}
-    monkeypatch.setattr(pipes, "sys", SimpleNamespace(**ends))
+    monkeypatch.setattr(spooling, "sys", SimpleNamespace(**ends))
     assert message in fails(2, "encode", *args)
 
 

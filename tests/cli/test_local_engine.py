@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from cdsrcodec.cli.engines.local import convert_all
+from cdsrcodec.cli.engines.outcomes import Convert, Outcome
 from cdsrcodec.cli.plan import Job
-from cdsrcodec.cli.workers import Convert, Outcome, convert_all
 
 # A conversion that does what the file says; workers find it by the path of this process.
 MODULE = """
