@@ -34,27 +34,33 @@ class Url:
 
     def __truediv__(self, below: PurePath | str) -> Url:
         place = PurePath(below).as_posix()
-        return self if place == "." else Url(f"{self.text.rstrip('/')}/{place}")
+        slash = "" if self.text.endswith("/") else "/"
+        return self if place == "." else Url(f"{self.text}{slash}{place}")
 
     @property
     def name(self) -> str:
-        """What stands behind the last slash."""
-        return PurePosixPath(self.text).name
+        """What stands behind the last slash, or the bucket."""
+        return self._path.name
 
     @property
     def stem(self) -> str:
         """The name without its extension."""
-        return PurePosixPath(self.text).stem
+        return self._path.stem
 
     @property
     def suffix(self) -> str:
         """The extension with its dot."""
-        return PurePosixPath(self.text).suffix
+        return self._path.suffix
 
     @property
     def parent(self) -> Url:
         """The folder, or the bucket, that it is in."""
-        return Url(self.text.rstrip("/").rpartition("/")[0])
+        scheme, _, path = self.text.partition("://")
+        return Url(f"{scheme}://{path.rstrip('/').rpartition('/')[0]}")
+
+    @property
+    def _path(self) -> PurePosixPath:
+        return PurePosixPath(self.text.partition("://")[2])
 
 
 Place: TypeAlias = Path | Url
