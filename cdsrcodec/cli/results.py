@@ -75,9 +75,9 @@ def tell(
     elif outcome.status == "failed":
         say(failures.in_lines(outcome.message, outcome.trace))
     elif outcome.status == "ok" and not style.quiet:
-        say(f"{outcome.job.target}: {style.describe(outcome.report)}")
+        say(failures.printable(f"{outcome.job.target}: {style.describe(outcome.report)}"))
     elif outcome.status == "skipped" and style.verbose:
-        say(f"{outcome.job.target}: exists already, skipped")
+        say(failures.printable(f"{outcome.job.target}: exists already, skipped"))
 
 
 def tell_device(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
@@ -94,11 +94,12 @@ def tell_warnings(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> N
     if style.as_json or style.quiet:
         return
     if outcome.attempts > 1:
-        say(f"warning: {outcome.job.source}: a worker died over it, attempt {outcome.attempts}")
+        lost = f"a worker died over it, attempt {outcome.attempts}"
+        say(failures.printable(f"warning: {outcome.job.source}: {lost}"))
     if outcome.report is not None:
         report: Any = outcome.report
         for warning in report.warnings:
-            say(f"warning: {outcome.job.source}: {warning}")
+            say(failures.printable(f"warning: {outcome.job.source}: {warning}"))
 
 
 def json_line(outcome: Outcome) -> str:
@@ -172,4 +173,4 @@ def _sum_up(counts: Counter[str], failed: list[Outcome], total: int, done: str) 
         parts.append(f"{total - counts.total()} not tried")
     say_on_stderr(", ".join(parts))
     for outcome in failed:
-        say_on_stderr(f"failed: {outcome.job.source}")
+        say_on_stderr(failures.printable(f"failed: {outcome.job.source}"))

@@ -16,7 +16,7 @@ import click
 
 from cdsrcodec.cli.engines.outcomes import Convert
 from cdsrcodec.cli.places import Place, Url, check_free, fetch, store
-from cdsrcodec.errors import CdsrError, FileAccessError
+from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -59,6 +59,10 @@ def convert_spooled(
         BrokenPipeError: nobody reads the output any more.
     """
     if isinstance(target, Url):
+        if target == source:
+            raise OutputExistsError(
+                f"{target}: the output is the input itself. hint: name another file"
+            )
         check_free(target, overwrite=overwrite)
     suffix = f".{extension}" if target == PIPE else target.suffix
     with tempfile.TemporaryDirectory(prefix="cdsr-") as folder:

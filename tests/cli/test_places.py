@@ -139,6 +139,16 @@ def test_a_url_that_leads_nowhere_is_an_access_error(
     assert memory.find("/") == []
 
 
+def test_the_input_is_never_replaced_at_a_url_either(
+    run: Run, memory: MemoryFileSystem, picture: Path
+) -> None:
+    memory.pipe_file("/in.png", picture.read_bytes())
+    result = run("upscale", "-f", "memory://in.png", "memory://in.png")
+    assert result.exit_code == 7
+    assert "the output is the input itself" in result.stderr
+    assert memory.cat_file("/in.png") == picture.read_bytes()
+
+
 def test_two_inputs_of_one_url_are_wrong_usage(fails: Fails) -> None:
     urls = ("memory://a/x.png", "memory://b/x.png")
     for inputs in itertools.permutations(urls):
