@@ -1,7 +1,7 @@
 """One batch of pictures of every mode and size, some of them broken, whole and killed.
 
-A few tens of tiny pictures unless told; the full thousand, up to 3000x2000, take hours, are killed
-ten times, and say how much faster than a process each the batch is:
+A few tens of tiny pictures unless told; the full thousand are up to 3000x2000, are killed ten times,
+and tell how much faster a batch is than a process each:
 
     CDSRCODEC_MIXED_PICTURES=1000 python -m pytest -s tests/cli/test_mixed_batch.py
 """
@@ -41,7 +41,7 @@ KILLS = 10 if IS_FULL else 1
 MAX_WORKERS = 2
 SMALL_COUNT, PROCESS_COUNT, LEAST_GAIN = 200, 5, 20
 MAX_GROWTH = 1.2  # of memory, after the largest picture, which comes first
-# Mean difference of samples to the source; of another picture of the same size it is 40 to 100.
+# Mean difference of samples to the source; between two of the sample images it is 59 to 80.
 MAX_DIFFERENCE = 25
 ORIENTATION, ON_ITS_SIDE = 0x0112, 6
 # All that Pillow makes of files; the bands of "LAB" are filled with those of RGB.
@@ -188,7 +188,8 @@ def check_pictures(mixed: Mixed, back: Path) -> None:
             pixels = np.asarray(image.convert("RGBA"), np.int16)
         seen = np.ones(pixels.shape[:2], bool) if source.alpha is None else source.alpha > 0
         difference = np.abs(pixels[..., :3] - source.pixels)[seen]
-        assert difference.size == 0 or difference.mean() < MAX_DIFFERENCE, stem
+        limit = 2 * MAX_DIFFERENCE if source.bits == 1 else MAX_DIFFERENCE  # dither is noise
+        assert difference.size == 0 or difference.mean() < limit, stem
 
 
 def check_streams(mixed: Mixed, out: Path) -> None:
