@@ -53,7 +53,7 @@ def test_nothing_of_a_help_text_is_taken_for_a_roff_command() -> None:
 @pytest.mark.skipif(not shutil.which("groff"), reason="no groff here")
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_roff_has_nothing_against_a_page(page: Path) -> None:
-    command = ["groff", "-man", "-Tutf8", "-ww", page]
+    command = ["groff", "-man", "-Tutf8", "-ww", str(page)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout.startswith(f"{page.stem.upper()}(1)")

@@ -1,7 +1,7 @@
 """One batch of pictures of every mode and size, some of them broken, whole and killed.
 
-A few tens of tiny pictures unless told; the full thousand are up to 3000x2000, are killed ten times,
-and tell how much faster a batch is than a process each:
+A few tens of tiny pictures unless told. The full thousand are up to 3000x2000, their batch is
+killed ten times, and it is told how much faster a batch is than a process each:
 
     CDSRCODEC_MIXED_PICTURES=1000 python -m pytest -s tests/cli/test_mixed_batch.py
 """
