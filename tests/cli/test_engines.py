@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+import cdsrcodec
+from cdsrcodec.cli.engines import ray_engine
 from cdsrcodec.cli.engines.outcomes import Outcome, in_order
-from cdsrcodec.cli.engines.ray_cluster import Share, divide
+from cdsrcodec.cli.engines.ray_cluster import Greeting, Share, divide
 from cdsrcodec.cli.plan import Job
-from cdsrcodec.errors import DeviceError
+from cdsrcodec.errors import CdsrError, DeviceError
 
 Fails = Callable[..., str]
 
@@ -67,6 +72,70 @@ def test_a_cluster_is_shared_so_that_a_worker_fits_on_each_node(
 def test_a_cluster_without_cpus_is_no_device() -> None:
     with pytest.raises(DeviceError, match="no node of the Ray cluster has a CPU"):
         divide([{"memory": 1.0}], None, None, uses_gpus=True)
+
+
+class FailedStart(Exception):
+    """As Ray's: after a traceback of the node, the reason."""
+
+
+def cluster_whose_workers_say(answer: object) -> SimpleNamespace:
+    """As much of the module ray as a batch needs until a worker runs; no answer is no room."""
+    worker = SimpleNamespace(greet=SimpleNamespace(remote=lambda: "a future"))
+
+    def get(_future: str) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def wait(futures: list[str], timeout: float) -> tuple[list[str], list[str]]:
+        assert timeout == ray_engine.START_TIMEOUT_S
+        return ([], futures) if answer is None else (futures, [])
+
+    actor = SimpleNamespace(remote=lambda *_: worker)
+    return SimpleNamespace(
+        nodes=lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}],
+        remote=lambda _: SimpleNamespace(options=lambda **_: actor),
+        exceptions=SimpleNamespace(RayError=FailedStart),
+        get=get,
+        wait=wait,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        (None, DeviceError, "the Ray cluster had no room for a worker in 300 s. hint: "),
+        (
+            FailedStart("Traceback\n  line 1\nImportError: no cdsrcodec"),
+            CdsrError,
+            "workers do not start on the Ray cluster: ImportError: no cdsrcodec. hint: ",
+        ),
+        (
+            Greeting("0.0.1", "node", 1),
+            CdsrError,
+            f"a node of the Ray cluster has cdsrcodec 0.0.1, this is {cdsrcodec.__version__}. ",
+        ),
+    ],
+    ids=["no room", "no package", "another version"],
+)
+def test_a_cluster_that_cannot_work_ends_the_batch_with_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    answer: object,
+    error: type[CdsrError],
+    message: str,
+) -> None:
+    cluster = cluster_whose_workers_say(answer)
+    monkeypatch.setattr(ray_engine, "connection", lambda _address: nullcontext(cluster))
+    job = Job(tmp_path / "x.png", tmp_path / "x.cdsr")
+
+    def convert(*_: Any, **__: Any) -> Any:  # noqa: ANN401 - it is not called
+        raise AssertionError
+
+    with pytest.raises(error) as caught:
+        list(ray_engine.convert_all([job], convert))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
 
 
 def test_outcomes_are_told_in_order_as_soon_as_they_can_be() -> None:

@@ -20,7 +20,7 @@ from cdsrcodec.cli.engines.outcomes import Convert, Outcome, ends_the_batch, in_
 from cdsrcodec.cli.engines.ray_cluster import Greeting, Worker, connection, divide, terminate
 from cdsrcodec.cli.places import exists
 from cdsrcodec.cli.plan import Job
-from cdsrcodec.errors import CdsrError, DeviceError
+from cdsrcodec.errors import CdsrError, DeviceError, FileAccessError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -140,7 +140,7 @@ class _Batch:
     def _begin(self, member: _Member) -> None:
         number = self._waiting.popleft()
         job = self._jobs[number]
-        if not self._attempts[number] and exists(job.target):
+        if not self._attempts[number] and _may_exist(job):
             self._was_there.add(number)
         self._attempts[number] += 1
         # What is there now and was not before is the work of a worker that died right after.
@@ -197,6 +197,8 @@ class _Batch:
 
     def _stop(self) -> None:
         """Break off what is being done; Ray itself would let it go on, or leave parts of files."""
+        if not self._busy:
+            return
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         task = self._ray.remote(terminate)
@@ -205,5 +207,12 @@ class _Batch:
             options = task.options(num_cpus=0, scheduling_strategy=place)
             options.remote(member.greeting.process)
         busy = list(self._busy)
-        if busy:
-            self._ray.wait(busy, num_returns=len(busy), timeout=STOP_TIMEOUT_S)
+        self._ray.wait(busy, num_returns=len(busy), timeout=STOP_TIMEOUT_S)
+
+
+def _may_exist(job: Job) -> bool:
+    """Whether its output is there, for all that can be found out; its worker will say why."""
+    try:
+        return exists(job.target)
+    except FileAccessError:
+        return True
