@@ -43,7 +43,7 @@ FLOORS = {
 # What else a unit may import beside the standard library, early or late.
 THIRD_PARTY: dict[str, set[str]] = {
     "__main__": set(),
-    "cli": {"click", "rich", "torch"},
+    "cli": {"click", "fsspec", "ray", "rich", "torch"},
     "thumbnailer": {"PIL"},
     PACKAGE: set(),
     "pillow": {"PIL"},
@@ -67,7 +67,9 @@ THIRD_PARTY: dict[str, set[str]] = {
 
 # Importing these must stay cheap: `--help` and `info` do.
 LIGHT_UNITS = {PACKAGE, "__main__", "api", "cli", "pillow", "thumbnailer"}
-HEAVY = {"compressai", "constriction", "numpy", "safetensors", "scipy", "torch"}
+HEAVY = {
+    "compressai", "constriction", "fsspec", "numpy", "ray", "safetensors", "scipy", "torch",
+}  # fmt: skip
 FORBIDDEN_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 
 

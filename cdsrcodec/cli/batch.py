@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
 from cdsrcodec.cli import options, results
-from cdsrcodec.cli.pipes import PIPE, check_pipes, convert_piped
+from cdsrcodec.cli.engines import local, ray_engine
+from cdsrcodec.cli.engines.outcomes import Convert, Outcome, attempt
+from cdsrcodec.cli.places import Place, exists, make_folder
 from cdsrcodec.cli.plan import Job, check_template, plan_jobs, split_list
-from cdsrcodec.cli.workers import Convert, Outcome, attempt, convert_all, set_threads
+from cdsrcodec.cli.spooling import PIPE, check_pipes, convert_spooled, is_spooled
 from cdsrcodec.errors import FileAccessError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -28,7 +29,8 @@ class Conversion:
     """What differs between encode and decode.
 
     Attributes:
-        convert: a source and a target to a report, and on_step, see with_steps; picklable.
+        convert: a source and a target, both paths, to a report, and on_step, see with_steps;
+            picklable.
         describe: the line about a report.
         done: "encoded" or "decoded".
         device: as it was asked for.
@@ -48,7 +50,7 @@ class Conversion:
 class Settings:
     """Values of `shared_options`, by the names of their parameters."""
 
-    folder: Path | None
+    folder: Place | None
     recursive: bool
     template: str | None
     list_file: Path | None
@@ -56,6 +58,8 @@ class Settings:
     fail_fast: bool
     workers: int | None
     threads: int | None
+    engine: Literal["local", "ray"]
+    ray_address: str | None
     overwrite: bool
     as_json: bool
     quiet: bool
@@ -64,7 +68,7 @@ class Settings:
 
 _OPTIONS = (
     click.option(
-        "-o", "--output", "folder", metavar="DIR", type=options.FILE,
+        "-o", "--output", "folder", metavar="DIR", type=options.PLACE,
         help="Folder of the outputs: every argument is an input then. Made if missing.",
     ),
     click.option("-r", "--recursive", is_flag=True, help="With -o: take the files in folders too."),
@@ -87,6 +91,14 @@ _OPTIONS = (
     click.option(
         "--threads", metavar="N", type=click.IntRange(min=1),
         help="CPU threads, shared by all -j.  [default: one a core]",
+    ),
+    click.option(
+        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+        help="With -o: what converts, this machine or a Ray cluster.",
+    ),
+    click.option(
+        "--ray-address", metavar="ADDRESS",
+        help="Of the cluster, with --engine ray.  [default: one is started here]",
     ),
     click.option("--json", "as_json", is_flag=True, help="One JSON object a file on stdout."),
     click.option("--quiet", is_flag=True, help="Tell nothing but errors."),
@@ -119,7 +131,7 @@ def with_steps(conversion: Conversion, on_step: Callable[[int, int], None] | Non
     return replace(conversion, convert=functools.partial(conversion.convert, on_step=on_step))
 
 
-def run(conversion: Conversion, paths: tuple[Path, ...], settings: Settings) -> int:
+def run(conversion: Conversion, paths: tuple[Place, ...], settings: Settings) -> int:
     """Convert one file, or the files of a batch, and give the exit code.
 
     Raises:
@@ -130,6 +142,8 @@ def run(conversion: Conversion, paths: tuple[Path, ...], settings: Settings) -> 
         raise click.UsageError("--quiet and --verbose exclude each other")
     if settings.skip_existing and settings.overwrite:
         raise click.UsageError("--skip-existing and --force exclude each other")
+    if settings.ray_address is not None and settings.engine != "ray":
+        raise click.UsageError("--ray-address belongs to --engine ray")
     if settings.folder is not None:
         return _run_many(conversion, paths, settings, settings.folder)
     _refuse_batch_options(settings)
@@ -144,10 +158,8 @@ def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
     if job.target == PIPE and settings.as_json:
         raise click.UsageError("--json and OUT would both go to standard output. hint: name a file")
     if settings.threads is not None:
-        set_threads(settings.threads)
-    convert: Convert = conversion.convert
-    if PIPE in (job.source, job.target):
-        convert = functools.partial(convert_piped, convert, extension=conversion.extension)
+        local.set_threads(settings.threads)
+    convert = _reaching(conversion, settings, [job])
     if settings.as_json:
         outcome = attempt(convert, job)
     else:
@@ -160,7 +172,7 @@ def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
 
 
 def _run_many(
-    conversion: Conversion, paths: tuple[Path, ...], settings: Settings, folder: Path
+    conversion: Conversion, paths: tuple[Place, ...], settings: Settings, folder: Place
 ) -> int:
     if settings.list_file is not None:
         paths += tuple(split_list(_read_list(settings.list_file)))
@@ -187,17 +199,38 @@ def _outcomes(
     """Those that are skipped, then the others, in the order of the jobs."""
     due = []
     for job in jobs:
-        if settings.skip_existing and os.path.lexists(job.target):
+        if settings.skip_existing and exists(job.target):
             yield Outcome(job, "skipped")
         else:
             due.append(job)
-    _make_folders({job.target.parent for job in due})
-    yield from convert_all(
+    for folder in sorted({job.target.parent for job in due}, key=str):
+        make_folder(folder)
+    yield from _engine(conversion, settings)(
         due,
-        conversion.convert,
-        workers=settings.workers or 1,
+        _reaching(conversion, settings, due),
+        workers=settings.workers,
         threads=settings.threads,
         fail_fast=settings.fail_fast,
+    )
+
+
+def _engine(conversion: Conversion, settings: Settings) -> Callable[..., Iterator[Outcome]]:
+    if settings.engine == "local":
+        return local.convert_all
+    return functools.partial(
+        ray_engine.convert_all, address=settings.ray_address, device=conversion.device
+    )
+
+
+def _reaching(conversion: Conversion, settings: Settings, jobs: list[Job]) -> Convert:
+    """The conversion, with temporary files where the jobs have ends that are no paths."""
+    if not any(is_spooled(place) for job in jobs for place in (job.source, job.target)):
+        return conversion.convert
+    return functools.partial(
+        convert_spooled,
+        conversion.convert,
+        extension=conversion.extension,
+        overwrite=settings.overwrite,
     )
 
 
@@ -221,6 +254,7 @@ def _refuse_batch_options(settings: Settings) -> None:
         "--skip-existing": settings.skip_existing,
         "--fail-fast": settings.fail_fast,
         "-j": settings.workers is not None,
+        "--engine ray": settings.engine == "ray",
     }
     for name, is_given in given.items():
         if is_given:
@@ -234,11 +268,3 @@ def _read_list(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _make_folders(folders: set[Path]) -> None:
-    for folder in sorted(folders):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileAccessError(f"{folder}: cannot be made: {error.strerror}") from error

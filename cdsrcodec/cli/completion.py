@@ -15,13 +15,13 @@ SHELLS = ("bash", "zsh", "fish")
 @options.debug_option
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    r"""Print the completion script for SHELL.
+    """Print the completion script for SHELL.
 
     \b
     bash: eval "$(cdsrcodec completion bash)" in ~/.bashrc
     zsh:  eval "$(cdsrcodec completion zsh)" in ~/.zshrc
     fish: cdsrcodec completion fish > ~/.config/fish/completions/cdsrcodec.fish
-    """
+    """  # noqa: D301 - the mark is the character itself, not a backslash
     completion_class = get_completion_class(shell)
     assert completion_class is not None, shell  # Click knows the three of them
     program = ctx.find_root().command

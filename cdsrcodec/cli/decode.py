@@ -10,12 +10,13 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, formats, options
+from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.plan import STREAM_SUFFIXES
 from cdsrcodec.cli.steps import steps_display
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.FILE)
+@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
 @click.option(
     "--sr",
     type=click.Choice([1, 4]),
@@ -35,7 +36,7 @@ from cdsrcodec.cli.steps import steps_display
 @click.pass_context
 def decode(
     ctx: click.Context,
-    paths: tuple[Path, ...],
+    paths: tuple[Place, ...],
     sr: Literal[1, 4],
     upscaler: str,
     upscaler_weights: Path | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -11,6 +10,7 @@ import click
 import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.effort import effort_option
+from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.plan import PICTURE_SUFFIXES
 from cdsrcodec.cli.steps import steps_display
 from cdsrcodec.models.registry import check_settings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.FILE)
+@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
 @options.quality_option
 @click.option(
     "--target-size", "target_size_bytes", type=options.parse_size, metavar="BYTES",
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def encode(
     ctx: click.Context,
-    paths: tuple[Path, ...],
+    paths: tuple[Place, ...],
     quality: float | None,
     target_size_bytes: int | None,
     target_bpp: float | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import signal
 import threading
 import traceback
@@ -11,13 +13,14 @@ from types import FrameType
 
 import click
 
-from cdsrcodec.errors import CdsrError
+from cdsrcodec.errors import CdsrError, FileAccessError
 
 SIGNAL_EXIT_CODE = 128  # plus the number of the signal, as shells have it
 INTERRUPTED_EXIT_CODE = SIGNAL_EXIT_CODE + signal.SIGINT
 OUT_OF_MEMORY = "out of memory. hint: a smaller picture needs less"
 OUT_OF_MEMORY_EXIT_CODE = 1
 _DEBUG_KEY = "cdsrcodec.debug"
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Terminated(BaseException):
@@ -65,7 +68,16 @@ def in_lines(message: str, trace: str) -> str:
     """What `report` prints: one line, under --debug after the traceback."""
     ctx = click.get_current_context(silent=True)
     shown = trace if ctx is not None and _DEBUG_KEY in ctx.meta else ""
-    return f"{shown}error: {message}"
+    return f"{shown}error: {printable(message)}"
+
+
+def printable(line: str) -> str:
+    """The line with escapes in the place of what is no text.
+
+    Names of files may hold line ends, codes that terminals obey, and bytes that no encoding
+    takes.
+    """
+    return _NO_TEXT.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), line)
 
 
 @contextmanager
@@ -108,6 +120,12 @@ def _one_line_errors() -> Iterator[None]:
     except MemoryError as error:
         report(error, OUT_OF_MEMORY)
         raise click.exceptions.Exit(OUT_OF_MEMORY_EXIT_CODE) from error
+    except OSError as error:  # not about an input or output: a full disk behind stdout, say
+        if error.errno == errno.EPIPE:
+            raise  # Click ends quietly
+        subject = "" if error.filename is None else f"{error.filename}: "
+        report(error, f"{subject}{error.strerror or error}")
+        raise click.exceptions.Exit(FileAccessError.exit_code) from error
     except KeyboardInterrupt as error:
         report(error, "interrupted")
         raise click.exceptions.Exit(INTERRUPTED_EXIT_CODE) from error

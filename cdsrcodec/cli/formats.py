@@ -9,7 +9,8 @@ import click
 
 from cdsrcodec.cli import options
 from cdsrcodec.cli.batch import Settings
-from cdsrcodec.cli.pipes import PIPE
+from cdsrcodec.cli.places import Place
+from cdsrcodec.cli.spooling import PIPE
 
 if TYPE_CHECKING:
     from cdsrcodec import DecodeReport
@@ -24,7 +25,7 @@ format_option = click.option(
 )
 
 
-def check_format(format_name: str | None, paths: tuple[Path, ...], settings: Settings) -> None:
+def check_format(format_name: str | None, paths: tuple[Place, ...], settings: Settings) -> None:
     """Refuse two words about the format, and a template that can name no picture.
 
     Raises:

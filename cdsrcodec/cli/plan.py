@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from string import Formatter
 
 import click
 
+from cdsrcodec.cli.places import Place, Url, find_below, is_folder, parse_place
 from cdsrcodec.errors import FileAccessError
 
 STREAM_SUFFIXES = frozenset({".cdsr"})
@@ -30,13 +31,13 @@ TEMPLATE_FIELDS = ("stem", "name", "ext", "parent")
 class Job:
     """One file to convert: `source` to `target`."""
 
-    source: Path
-    target: Path
+    source: Place
+    target: Place
 
 
 def plan_jobs(
-    inputs: Iterable[Path],
-    folder: Path,
+    inputs: Iterable[Place],
+    folder: Place,
     *,
     template: str,
     suffixes: frozenset[str],
@@ -45,7 +46,7 @@ def plan_jobs(
     """The files of a batch in a fixed order: as named, folders sorted by name.
 
     Args:
-        inputs: files, and with `recursive` folders.
+        inputs: files, and with `recursive` folders; paths and URLs.
         folder: of the outputs.
         template: name of an output below its folder, checked by `check_template`.
         suffixes: extensions, in small letters, of the files that are taken from folders.
@@ -83,42 +84,45 @@ def check_template(template: str, fields: Sequence[str] = TEMPLATE_FIELDS) -> st
     return template
 
 
-def split_list(data: bytes) -> list[Path]:
+def split_list(data: bytes) -> list[Place]:
     """The names of a --files-from list: NUL-separated if it holds a NUL, else one a line."""
     if b"\0" in data:
         names = data.split(b"\0")
     else:
         names = [line.removesuffix(b"\r") for line in data.split(b"\n")]
-    return [Path(os.fsdecode(name)) for name in names if name]
+    return [parse_place(os.fsdecode(name)) for name in names if name]
 
 
 def _find_files(
-    inputs: Iterable[Path], suffixes: frozenset[str], *, recursive: bool
-) -> Iterator[tuple[Path, Path]]:
+    inputs: Iterable[Place], suffixes: frozenset[str], *, recursive: bool
+) -> Iterator[tuple[Place, PurePath]]:
     """Each file, and the place of its folder below the input that it comes from."""
-    for path in inputs:
-        if not os.path.isdir(path):  # noqa: PTH112 - is_dir() raises below a closed folder
-            yield path, Path()
+    for place in inputs:
+        # What is not asked for is not looked at: every look at a URL goes over the network.
+        if (isinstance(place, Url) and not recursive) or not is_folder(place):
+            yield place, PurePath()
         elif recursive:
-            for source in _walk(path, suffixes):
-                yield source, source.parent.relative_to(path)
+            below = find_below(place) if isinstance(place, Url) else _walk(place)
+            for name in below:
+                is_hidden = any(part.startswith(".") for part in name.parts)
+                if not is_hidden and name.suffix.lower() in suffixes:
+                    yield place / name, name.parent
         else:
-            raise click.UsageError(f"{path}: a directory. hint: -r takes the files in it")
+            raise click.UsageError(f"{place}: a directory. hint: -r takes the files in it")
 
 
-def _walk(top: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _walk(top: Path) -> Iterator[PurePath]:
+    """The files below a folder, none of hidden or linked folders, relative to it."""
     for folder, subfolders, names in os.walk(top, onerror=_raise_unreadable):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
-                yield Path(folder, name)
+        yield from (Path(folder, name).relative_to(top) for name in sorted(names))
 
 
 def _raise_unreadable(error: OSError) -> None:
     raise FileAccessError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
-def _name(template: str, source: Path) -> Path:
+def _name(template: str, source: Place) -> PurePath:
     """The output's name by the template, a path below the folder of the output."""
     absolute = _absolute(source)  # so that every file has a parent with a name
     name = template.format(
@@ -127,7 +131,7 @@ def _name(template: str, source: Path) -> Path:
         ext=absolute.suffix.removeprefix("."),
         parent=absolute.parent.name,
     )
-    path = Path(name)
+    path = PurePath(name)
     if path.is_absolute() or not path.name or ".." in path.parts or name.endswith("/"):
         raise click.UsageError(
             f"--template makes '{name}' of {source}, which is no name below "
@@ -138,7 +142,7 @@ def _name(template: str, source: Path) -> Path:
 
 def _refuse_collisions(jobs: Iterable[Job]) -> None:
     sources = {_absolute(job.source) for job in jobs}
-    makers: dict[Path, Path] = {}
+    makers: dict[Place, Place] = {}
     for job in jobs:
         target = _absolute(job.target)
         if target in makers:
@@ -154,6 +158,8 @@ def _refuse_collisions(jobs: Iterable[Job]) -> None:
         makers[target] = job.source
 
 
-def _absolute(path: Path) -> Path:
+def _absolute(place: Place) -> Place:
     """The path from the root, as it is named: a link is not the file that it points to."""
-    return Path(os.path.normcase(os.path.abspath(path)))  # noqa: PTH100 - resolve() follows links
+    if isinstance(place, Url):
+        return place
+    return Path(os.path.normcase(os.path.abspath(place)))  # noqa: PTH100 - resolve() follows links

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from cdsrcodec.cli import failures
-from cdsrcodec.cli.workers import Outcome
+from cdsrcodec.cli.engines.outcomes import Outcome
 
 Say = Callable[[str], None]
 
@@ -43,6 +43,7 @@ class Style:
 
 def tell_all(outcomes: Iterator[Outcome], total: int, style: Style) -> int:
     """Tell outcomes as they come, sum up, and give the exit code: that of the first failure."""
+    stdout = sys.stdout  # an engine may keep what its libraries print away from there
     counts: Counter[str] = Counter()
     failed: list[Outcome] = []
     with _progress(total, style) as (advance, say, lines):
@@ -51,7 +52,7 @@ def tell_all(outcomes: Iterator[Outcome], total: int, style: Style) -> int:
             if counts["ok"] == 1 and outcome.status == "ok":
                 tell_device(outcome, style, say)
             tell_warnings(outcome, style, say)
-            tell(outcome, lines, say)
+            tell(outcome, lines, say, stdout)
             advance()
             if outcome.status == "failed":
                 failed.append(outcome)
@@ -65,16 +66,18 @@ def say_on_stderr(line: str) -> None:
     click.echo(line, err=True)
 
 
-def tell(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
+def tell(
+    outcome: Outcome, style: Style, say: Say = say_on_stderr, stdout: TextIO | None = None
+) -> None:
     """Tell one outcome in the given style; `say` prints a line beside a bar."""
     if style.as_json:
-        click.echo(json_line(outcome))
+        click.echo(json_line(outcome), file=stdout)
     elif outcome.status == "failed":
         say(failures.in_lines(outcome.message, outcome.trace))
     elif outcome.status == "ok" and not style.quiet:
-        say(f"{outcome.job.target}: {style.describe(outcome.report)}")
+        say(failures.printable(f"{outcome.job.target}: {style.describe(outcome.report)}"))
     elif outcome.status == "skipped" and style.verbose:
-        say(f"{outcome.job.target}: exists already, skipped")
+        say(failures.printable(f"{outcome.job.target}: exists already, skipped"))
 
 
 def tell_device(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
@@ -87,11 +90,16 @@ def tell_device(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> Non
 
 
 def tell_warnings(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
-    """A line for each thing that was dropped, with the file that it is about."""
-    if not (style.as_json or style.quiet) and outcome.report is not None:
+    """A line for each thing that was dropped or lost, with the file that it is about."""
+    if style.as_json or style.quiet:
+        return
+    if outcome.attempts > 1:
+        lost = f"a worker died over it, attempt {outcome.attempts}"
+        say(failures.printable(f"warning: {outcome.job.source}: {lost}"))
+    if outcome.report is not None:
         report: Any = outcome.report
         for warning in report.warnings:
-            say(f"warning: {outcome.job.source}: {warning}")
+            say(failures.printable(f"warning: {outcome.job.source}: {warning}"))
 
 
 def json_line(outcome: Outcome) -> str:
@@ -102,6 +110,8 @@ def json_line(outcome: Outcome) -> str:
         "status": outcome.status,
         "exit_code": outcome.exit_code,
     }
+    if outcome.attempts > 1:
+        record["attempts"] = outcome.attempts
     if outcome.report is not None:
         fields = dataclasses.asdict(outcome.report)
         # JSON has no infinity: the PSNR of a picture that came back exactly.
@@ -163,4 +173,4 @@ def _sum_up(counts: Counter[str], failed: list[Outcome], total: int, done: str) 
         parts.append(f"{total - counts.total()} not tried")
     say_on_stderr(", ".join(parts))
     for outcome in failed:
-        say_on_stderr(f"failed: {outcome.job.source}")
+        say_on_stderr(failures.printable(f"failed: {outcome.job.source}"))

@@ -9,12 +9,13 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, formats, options
+from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.plan import PICTURE_SUFFIXES
 from cdsrcodec.cli.steps import steps_display
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.FILE)
+@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
 @options.pixel_upscaler_option
 @options.weights_option
 @formats.format_option
@@ -27,7 +28,7 @@ from cdsrcodec.cli.steps import steps_display
 @click.pass_context
 def upscale(
     ctx: click.Context,
-    paths: tuple[Path, ...],
+    paths: tuple[Place, ...],
     upscaler: str,
     upscaler_weights: Path | None,
     format_name: str | None,

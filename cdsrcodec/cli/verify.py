@@ -29,5 +29,5 @@ def verify(ctx: click.Context, files: tuple[Path, ...]) -> None:
             failures.report(error, str(error))
             exit_code = exit_code or error.exit_code
         else:
-            click.echo(f"{file}: ok")
+            click.echo(failures.printable(f"{file}: ok"))
     ctx.exit(exit_code)

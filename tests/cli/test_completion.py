@@ -33,6 +33,14 @@ def test_the_shell_itself_accepts_the_script(run: Run, shell: str) -> None:
     assert (check.returncode, check.stderr) == (0, "")
 
 
+def test_help_shows_how_each_shell_takes_it_on_lines_of_their_own(run: Run) -> None:
+    lines = [line.strip() for line in run("completion", "--help").stdout.splitlines()]
+    assert [line.split(": ")[0] for line in lines if "cdsrcodec completion" in line] == [
+        "Usage",
+        *SHELLS,
+    ]
+
+
 def test_another_shell_is_wrong_usage(run: Run) -> None:
     assert run("completion", "cmd").exit_code == 2
 

@@ -211,6 +211,39 @@ def test_the_whole_process_calls_itself_by_its_name() -> None:
     assert done.stderr == "error: Missing argument 'FILE'. hint: cdsrcodec info --help\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_standard_output_is_one_line(stream: Path) -> None:
+    command = [sys.executable, "-m", "cdsrcodec", "info", "--json", str(stream)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 9
+    assert done.stderr == "error: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("two\nlines", "two\\nlines"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        (os.fsdecode(b"caf\xe9"), "caf\\udce9"),
+        ("Gr\u00fc\u00dfe \U0001f408", "Gr\u00fc\u00dfe \U0001f408"),
+    ],
+)
+def test_a_name_is_shown_on_one_line_and_cannot_command_a_terminal(
+    run: Run, stream: Path, name: str, shown: str
+) -> None:
+    path = stream.rename(stream.with_name(name))
+    good = run("verify", path)
+    assert good.stdout == f"{path.with_name(shown)}: ok\n"
+    path.write_bytes(b"no stream")
+    assert run("info", path).stderr.startswith(f"error: {path.with_name(shown)}: ")
+    batch = run("decode", path, "-o", path.with_name("out"))
+    assert len(batch.stderr.splitlines()) == 3
+    assert batch.stderr.splitlines()[-1] == f"failed: {path.with_name(shown)}"
+
+
 @pytest.mark.parametrize(
     ("number", "exit_code", "line"),
     [

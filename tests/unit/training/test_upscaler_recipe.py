@@ -54,6 +54,7 @@ def test_a_new_upscaler_is_the_bicubic_enlargement_of_the_decoded_picture(
     x_hat, _, _ = trained.codec(x, level, noise=False)
     expected = F.interpolate(x_hat, scale_factor=4, mode="bicubic", align_corners=False)
     upscaler = trained.module.upscaler
+    assert isinstance(upscaler, LatentUpscaler)
     assert upscaler.tail.weight.count_nonzero() == 0
     torch.testing.assert_close(upscaler(y_hat, level), expected, atol=1e-4, rtol=0)
 
@@ -104,7 +105,7 @@ class Shift(nn.Module):
 
 def test_the_loss_is_the_mean_log_of_each_mse(pictures: Path, shipped: Path) -> None:
     objective = recipe(pictures, shipped).module
-    objective.upscaler = Shift()  # type: ignore[assignment]
+    objective.upscaler = Shift()
     loss, metrics = objective((torch.zeros(2, 1), torch.zeros(2), torch.zeros(2, 3, 8, 8)))
     mse = torch.tensor([0.01001, 0.09001])
     assert float(loss) == pytest.approx(LOG_MSE_WEIGHT * float(mse.log().mean()))
@@ -154,9 +155,11 @@ def test_what_was_copied_from_the_synthesis_learns_slowly(pictures: Path, shippe
 def test_muon_trains_the_convolutions_of_trunk_and_tail(pictures: Path, shipped: Path) -> None:
     trained = recipe(pictures, shipped)
     chosen = {n: p for n, p in trained.module.named_parameters() if trained.takes_muon(n)}
+    upscaler = trained.module.upscaler
+    assert isinstance(upscaler, LatentUpscaler)
     blocks = {
         f"upscaler.trunk.{block}.conv{conv}.weight"
-        for block in range(len(trained.module.upscaler.trunk))
+        for block in range(len(upscaler.trunk))
         for conv in (1, 2)
     }
     assert set(chosen) == blocks | {"upscaler.tail.weight"}

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from cdsrcodec.cli.engines.local import convert_all
+from cdsrcodec.cli.engines.outcomes import Convert, Outcome
 from cdsrcodec.cli.plan import Job
-from cdsrcodec.cli.workers import Convert, Outcome, convert_all
 
 # A conversion that does what the file says; workers find it by the path of this process.
 MODULE = """
@@ -64,10 +65,15 @@ def convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Convert
 def make_jobs(folder: Path, *words: str) -> list[Job]:
     jobs = []
     for index, word in enumerate(words):
-        job = Job(folder / f"{index}.in", folder / f"{index}.out")
-        job.source.write_text(word)
-        jobs.append(job)
+        source = folder / f"{index}.in"
+        source.write_text(word)
+        jobs.append(Job(source, folder / f"{index}.out"))
     return jobs
+
+
+def target_of(job: Job) -> Path:
+    assert isinstance(job.target, Path)
+    return job.target
 
 
 def summary(outcomes: list[Outcome]) -> list[tuple[str, int]]:
@@ -92,7 +98,7 @@ def test_a_failure_of_any_kind_is_the_outcome_of_its_file_alone(
     assert messages[1].startswith(f"{jobs[1].source}: a fault of this program: ZeroDivisionError")
     assert messages[2].startswith(f"{jobs[2].source}: out of memory. hint: ")
     assert "Traceback" in outcomes[1].trace
-    assert jobs[3].target.read_text() == "good"
+    assert target_of(jobs[3]).read_text() == "good"
 
 
 @pytest.mark.parametrize(("word", "fail_fast"), [("bad", True), ("no device", False)])
@@ -102,7 +108,7 @@ def test_nothing_is_begun_after_a_failure_that_ends_the_batch(
     jobs = make_jobs(tmp_path, "good", word, "good")
     outcomes = list(convert_all(jobs, convert, fail_fast=fail_fast))
     assert [outcome.status for outcome in outcomes] == ["ok", "failed"]
-    assert not jobs[2].target.exists()
+    assert not target_of(jobs[2]).exists()
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), BrokenPipeError()])
@@ -139,7 +145,7 @@ def test_workers_finish_what_they_have_after_a_failure_with_fail_fast(
     assert [outcome.job for outcome in outcomes] == jobs[: len(outcomes)]
     assert 2 <= len(outcomes) < len(jobs)
     assert summary(outcomes)[1] == ("failed", 3)
-    written = [job for job in jobs if job.target.exists()]
+    written = [job for job in jobs if target_of(job).exists()]
     assert written == [outcome.job for outcome in outcomes if outcome.status == "ok"]
 
 
@@ -150,7 +156,7 @@ def test_closing_ends_busy_workers_and_what_they_have_begun(
     outcomes = convert_all(jobs, convert, workers=2)
     assert isinstance(outcomes, Generator)
     assert next(outcomes).status == "ok"
-    part = jobs[1].target.with_suffix(".part")
+    part = target_of(jobs[1]).with_suffix(".part")
     give_up_s = time.monotonic() + 20
     while not (part.exists() and part.read_text()) and time.monotonic() < give_up_s:
         time.sleep(0.02)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import cdsrcodec
-from cdsrcodec.cli import pipes
+from cdsrcodec.cli import spooling
 from cdsrcodec.cli.main import cli
 
 Fails = Callable[..., str]
@@ -107,8 +109,31 @@ def test_a_terminal_is_no_end_of_a_pipe(
     fails: Fails, monkeypatch: pytest.MonkeyPatch, name: str, args: list[str], message: str
 ) -> None:
     ends = {end: SimpleNamespace(isatty=lambda end=end: end == name) for end in ("stdin", "stdout")}
-    monkeypatch.setattr(pipes, "sys", SimpleNamespace(**ends))
+    monkeypatch.setattr(spooling, "sys", SimpleNamespace(**ends))
     assert message in fails(2, "encode", *args)
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [
+        (("-", "x.png"), "-: cannot be put into a temporary file: No space left on device."),
+        (("in.cdsr", "-"), "-: cannot be written: No space left on device"),
+    ],
+)
+def test_a_full_disk_at_an_end_of_a_pipe_is_one_line(
+    stream: Path, monkeypatch: pytest.MonkeyPatch, ends: tuple[str, str], message: str
+) -> None:
+    def fill_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.chdir(stream.parent)
+    monkeypatch.setattr(shutil, "copyfileobj", fill_disk)
+    result = pipe(b"", "decode", *ends)
+    assert result.exit_code == 9
+    assert result.stderr.startswith(f"error: {message}")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout_bytes == b""
+    assert not Path("x.png").exists()
 
 
 def test_a_reader_that_is_gone_ends_it_quietly(stream: Path) -> None:

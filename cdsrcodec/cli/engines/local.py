@@ -1,4 +1,4 @@
-"""Files converted one after the other, here or by worker processes, each with its outcome.
+"""The engine "local": files converted one after the other, here or by worker processes.
 
 A worker is a fresh process (spawned: torch and CUDA do not survive a fork) that takes one
 file at a time over a pipe and keeps its models loaded. One that is killed costs the file it
@@ -10,75 +10,25 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cdsrcodec.cli import failures
+from cdsrcodec.cli.engines.outcomes import (
+    Convert,
+    Outcome,
+    attempt,
+    ends_the_batch,
+    in_order,
+    limit_threads,
+    lost,
+)
 from cdsrcodec.cli.plan import Job
-from cdsrcodec.errors import CdsrError, DeviceError
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-# Source and target to a report, a dataclass.
-Convert: TypeAlias = "Callable[[Path, Path], DataclassInstance]"
 STOP_TIMEOUT_S = 10.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file.
-
-    Attributes:
-        job: the file.
-        status: "skipped" is one whose output was there.
-        report: what the conversion says, if it is "ok".
-        exit_code: of the error, 0 without one.
-        error: class of the error, empty without one.
-        message: its line, naming the file.
-        trace: its traceback, for --debug.
-    """
-
-    job: Job
-    status: Literal["ok", "skipped", "failed"]
-    report: DataclassInstance | None = None
-    exit_code: int = 0
-    error: str = ""
-    message: str = ""
-    trace: str = ""
-
-
-def attempt(convert: Convert, job: Job) -> Outcome:
-    """Convert one file; whatever is wrong with it becomes its outcome.
-
-    Interrupts and broken pipes are not about the file and pass.
-    """
-    try:
-        return Outcome(job, "ok", report=convert(job.source, job.target))
-    except CdsrError as error:
-        return _failed(job, error, str(error), error.exit_code)
-    except BrokenPipeError:
-        raise
-    except MemoryError as error:
-        message = f"{job.source}: {failures.OUT_OF_MEMORY}"
-        return _failed(job, error, message, failures.OUT_OF_MEMORY_EXIT_CODE)
-    except Exception as error:  # a bug: of this file only, as long as there are others
-        message = (
-            f"{job.source}: a fault of this program: {type(error).__name__}: {error}. "
-            "hint: please report what --debug shows"
-        )
-        return _failed(job, error, " ".join(message.split()), CdsrError.exit_code)
-
-
-def _failed(job: Job, error: Exception, message: str, exit_code: int) -> Outcome:
-    trace = traceback.format_exc()
-    return Outcome(job, "failed", None, exit_code, type(error).__name__, message, trace)
 
 
 def set_threads(threads: int) -> None:
@@ -99,7 +49,7 @@ def convert_all(
     jobs: Sequence[Job],
     convert: Convert,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     threads: int | None = None,
     fail_fast: bool = False,
 ) -> Iterator[Outcome]:
@@ -108,38 +58,32 @@ def convert_all(
     Args:
         jobs: what to convert; the folders of the targets exist.
         convert: the conversion; of more than one worker it must be picklable.
-        workers: processes; 1 is this one.
+        workers: processes; None is this one, as 1 is.
         threads: CPU threads for all workers together; None leaves those of one worker to
             torch and shares the usable cores between several.
         fail_fast: begin no other file after one has failed.
 
     Closing the iterator early, or an exception in it, ends the workers.
     """
-    workers = min(workers, len(jobs))
+    workers = min(workers or 1, len(jobs))
     if workers > 1:
         share = max(1, (threads or usable_cores()) // workers)
-        yield from _convert_in_workers(jobs, convert, workers, share, fail_fast)
+        with closing(_convert_in_workers(jobs, convert, workers, share, fail_fast)) as numbered:
+            yield from in_order(numbered)
         return
     if threads is not None:
         set_threads(threads)
     for job in jobs:
         outcome = attempt(convert, job)
         yield outcome
-        if _ends_the_batch(outcome, fail_fast):
+        if ends_the_batch(outcome, fail_fast):
             return
-
-
-def _ends_the_batch(outcome: Outcome, fail_fast: bool) -> bool:
-    """Whether no other file should be begun; without its device no other one can do better."""
-    return outcome.status == "failed" and (fail_fast or outcome.error == DeviceError.__name__)
 
 
 def _convert_in_workers(
     jobs: Sequence[Job], convert: Convert, workers: int, threads: int, fail_fast: bool
-) -> Iterator[Outcome]:
+) -> Generator[tuple[int, Outcome], None, None]:
     waiting = deque(range(len(jobs)))
-    done: dict[int, Outcome] = {}
-    told = 0
     crew: list[_Worker] = []
     try:
         while True:
@@ -154,16 +98,15 @@ def _convert_in_workers(
                 return
             # A worker that is gone counts as ready: its pipe is at its end.
             ready = wait([worker.connection for worker in busy])
+            finished = []
             for worker in (worker for worker in busy if worker.connection in ready):
                 index, outcome = worker.finish()
-                done[index] = outcome
                 if not worker.is_alive:
                     crew.remove(worker)
-                if _ends_the_batch(outcome, fail_fast):
+                if ends_the_batch(outcome, fail_fast):
                     waiting.clear()
-            while told in done:
-                yield done.pop(told)
-                told += 1
+                finished.append((index, outcome))
+            yield from finished
     finally:
         for worker in crew:
             worker.dismiss()
@@ -217,11 +160,10 @@ class _Worker:
             self.connection.close()
             self._process.join()
         message = (
-            f"{self._job.source}: the worker process that had it died ({self._death()}). "
+            f"the worker process that had it died ({self._death()}). "
             "hint: if memory ran out, fewer workers (-j) need less"
         )
-        error = CdsrError.__name__
-        return index, Outcome(self._job, "failed", None, CdsrError.exit_code, error, message)
+        return index, lost(self._job, message)
 
     def dismiss(self) -> None:
         """Let an idle worker go, and break off what a busy one does."""
@@ -245,8 +187,7 @@ class _Worker:
 def _serve(connection: Connection, convert: Convert, threads: int) -> None:
     """The life of a worker: convert what comes until the pipe is closed."""
     try:
-        for library in ("OMP", "MKL", "OPENBLAS"):  # read when torch and numpy are imported
-            os.environ[f"{library}_NUM_THREADS"] = str(threads)
+        limit_threads(threads)
         with failures.raise_on_termination():
             while True:
                 connection.send(attempt(convert, connection.recv()))

@@ -1,0 +1,101 @@
+"""What became of a file, whichever engine had it, and in which order that is told."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from cdsrcodec.cli import failures
+from cdsrcodec.cli.plan import Job
+from cdsrcodec.errors import CdsrError, DeviceError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+# A source and a target, and overwrite=True for one that is certainly ours, to a report.
+Convert: TypeAlias = "Callable[..., DataclassInstance]"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file.
+
+    Attributes:
+        job: the file.
+        status: "skipped" is one whose output was there.
+        report: what the conversion says, if it is "ok".
+        exit_code: of the error, 0 without one.
+        error: class of the error, empty without one.
+        message: its line, naming the file.
+        trace: its traceback, for --debug.
+        attempts: how often it was begun: once, unless a worker of a cluster was lost.
+    """
+
+    job: Job
+    status: Literal["ok", "skipped", "failed"]
+    report: DataclassInstance | None = None
+    exit_code: int = 0
+    error: str = ""
+    message: str = ""
+    trace: str = ""
+    attempts: int = 1
+
+
+def attempt(convert: Convert, job: Job) -> Outcome:
+    """Convert one file; whatever is wrong with it becomes its outcome.
+
+    Interrupts and broken pipes are not about the file and pass.
+    """
+    try:
+        return Outcome(job, "ok", report=convert(job.source, job.target))
+    except CdsrError as error:
+        return _failed(job, error, str(error), error.exit_code)
+    except BrokenPipeError:
+        raise
+    except MemoryError as error:
+        message = f"{job.source}: {failures.OUT_OF_MEMORY}"
+        return _failed(job, error, message, failures.OUT_OF_MEMORY_EXIT_CODE)
+    except Exception as error:  # a bug: of this file only, as long as there are others
+        message = (
+            f"{job.source}: a fault of this program: {type(error).__name__}: {error}. "
+            "hint: please report what --debug shows"
+        )
+        return _failed(job, error, " ".join(message.split()), CdsrError.exit_code)
+
+
+def _failed(job: Job, error: Exception, message: str, exit_code: int) -> Outcome:
+    trace = traceback.format_exc()
+    return Outcome(job, "failed", None, exit_code, type(error).__name__, message, trace)
+
+
+def lost(job: Job, message: str, attempts: int = 1) -> Outcome:
+    """The outcome of a file whose worker died; the message is about the file."""
+    error = CdsrError.__name__
+    return Outcome(
+        job, "failed", None, CdsrError.exit_code, error, f"{job.source}: {message}", "", attempts
+    )
+
+
+def ends_the_batch(outcome: Outcome, fail_fast: bool) -> bool:
+    """Whether no other file should be begun; without its device no other one can do better."""
+    return outcome.status == "failed" and (fail_fast or outcome.error == DeviceError.__name__)
+
+
+def in_order(numbered: Iterable[tuple[int, Outcome]]) -> Iterator[Outcome]:
+    """Outcomes in the order of their numbers, from 0, each as soon as all before it are there."""
+    waiting: dict[int, Outcome] = {}
+    told = 0
+    for number, outcome in numbered:
+        waiting[number] = outcome
+        while told in waiting:
+            yield waiting.pop(told)
+            told += 1
+
+
+def limit_threads(threads: int) -> None:
+    """Let this process use so many CPU threads; torch and numpy must not be imported yet."""
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)

@@ -1,0 +1,206 @@
+"""Where inputs and outputs lie: paths of this machine, and URLs that fsspec reaches.
+
+A URL is `s3://bucket/folder/cat.png`, `memory://cat.png` and so on, whatever fsspec has a
+package for; of `file://` comes a path. Whole files are fetched and stored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any, TypeAlias
+
+import click
+
+from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:// is a drive, no scheme
+_FILE = "file://"
+
+
+@dataclass(frozen=True)
+class Url:
+    """A file or folder that is no path of this machine, with as much of Path as a batch needs."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __truediv__(self, below: PurePath | str) -> Url:
+        place = PurePath(below).as_posix()
+        slash = "" if self.text.endswith("/") else "/"
+        return self if place == "." else Url(f"{self.text}{slash}{place}")
+
+    @property
+    def name(self) -> str:
+        """What stands behind the last slash, or the bucket."""
+        return self._path.name
+
+    @property
+    def stem(self) -> str:
+        """The name without its extension."""
+        return self._path.stem
+
+    @property
+    def suffix(self) -> str:
+        """The extension with its dot."""
+        return self._path.suffix
+
+    @property
+    def parent(self) -> Url:
+        """The folder, or the bucket, that it is in."""
+        scheme, _, path = self.text.partition("://")
+        return Url(f"{scheme}://{path.rstrip('/').rpartition('/')[0]}")
+
+    @property
+    def _path(self) -> PurePosixPath:
+        return PurePosixPath(self.text.partition("://")[2])
+
+
+Place: TypeAlias = Path | Url
+
+
+def parse_place(text: str) -> Place:
+    """A path, or a URL."""
+    if text.lower().startswith(_FILE):
+        return Path(text[len(_FILE) :])
+    return Url(text) if _URL.match(text) else Path(text)
+
+
+class PlaceType(click.Path):
+    """The type of arguments that are files, here or elsewhere; shells complete those here."""
+
+    def convert(  # type: ignore[override]
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Place:
+        """A path or a URL of what was given."""
+        place = parse_place(os.fsdecode(value))
+        if isinstance(place, Path):
+            super().convert(place, param, ctx)  # as far as anything is checked
+        return place
+
+
+def exists(place: Place) -> bool:
+    """Whether there is anything of this name; a broken link is something.
+
+    Raises:
+        FileAccessError: that cannot be found out.
+    """
+    if isinstance(place, Path):
+        return os.path.lexists(place)
+    with _access_errors(place, "read"):
+        system, path = _system_of(place)
+        return bool(system.exists(path))
+
+
+def is_folder(place: Place) -> bool:
+    """Whether it is a folder that is there.
+
+    Raises:
+        FileAccessError: that cannot be found out of a URL.
+    """
+    if isinstance(place, Path):
+        return os.path.isdir(place)  # noqa: PTH112 - is_dir() raises below a closed folder
+    with _access_errors(place, "read"):
+        system, path = _system_of(place)
+        return bool(system.isdir(path))
+
+
+def find_below(top: Url) -> list[PurePosixPath]:
+    """All files of a folder, at any depth, relative to it, in the order of their names.
+
+    Raises:
+        FileAccessError: it cannot be read.
+    """
+    with _access_errors(top, "read"):
+        system, path = _system_of(top)
+        return sorted(PurePosixPath(name).relative_to(path) for name in system.find(path))
+
+
+def make_folder(folder: Place) -> None:
+    """Make a folder and what it lies in, if they are missing.
+
+    Raises:
+        FileAccessError: it cannot be made.
+    """
+    with _access_errors(folder, "made"):
+        if isinstance(folder, Path):
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            system, path = _system_of(folder)
+            system.makedirs(path, exist_ok=True)
+
+
+def fetch(source: Url, target: Path) -> None:
+    """Copy a file from a URL.
+
+    Raises:
+        FileAccessError: it is not there, or cannot be read or written here.
+    """
+    with _access_errors(source, "read"):
+        system, path = _system_of(source)
+        system.get_file(path, str(target))
+
+
+def check_free(target: Url, *, overwrite: bool) -> None:
+    """Refuse an output that is there already.
+
+    Raises:
+        OutputExistsError: it exists, and overwrite is False.
+        FileAccessError: that cannot be found out.
+    """
+    if not overwrite and exists(target):
+        raise OutputExistsError(f"{target}: exists already. hint: -f replaces it")
+
+
+def store(source: Path, target: Url) -> None:
+    """Copy a file to a URL, where it appears whole or not at all; an existing one is replaced.
+
+    It is uploaded under a temporary name and renamed, which object stores do by a copy of
+    their own. Only a process that is killed can leave the temporary one behind.
+
+    Raises:
+        FileAccessError: it cannot be written.
+    """
+    with _access_errors(target, "written"):
+        system, path = _system_of(target)
+        temporary = str(PurePosixPath(path).with_name(f".cdsr-{secrets.token_hex(8)}.part"))
+        try:
+            system.put_file(str(source), temporary)
+            system.mv(temporary, path)
+        except BaseException:
+            with suppress(Exception):  # that it cannot be removed is no news after this
+                system.rm_file(temporary)
+            raise
+
+
+def _system_of(url: Url) -> tuple[Any, str]:
+    """The file system of a URL, and its path there."""
+    from fsspec.core import url_to_fs
+
+    system, path = url_to_fs(url.text)
+    return system, str(path)
+
+
+@contextmanager
+def _access_errors(place: Place, done: str) -> Iterator[None]:
+    """Turn what a file system raises into FileAccessError; those of URLs raise all there is."""
+    try:
+        yield
+    except (CdsrError, MemoryError):
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None)
+        if isinstance(error, FileNotFoundError):
+            reason = "no such file"
+        reason = reason or " ".join(str(error).split()) or type(error).__name__
+        raise FileAccessError(f"{place}: cannot be {done}: {reason}") from error

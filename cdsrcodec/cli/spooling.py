@@ -1,0 +1,110 @@
+"""Ends of a conversion that are no paths: "-" for standard input and output, and URLs.
+
+What comes in is put into a temporary file, and what goes out is copied from one when it is
+whole: pictures are read with jumps, and a conversion that fails must write nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cdsrcodec.cli.engines.outcomes import Convert
+from cdsrcodec.cli.places import Place, Url, check_free, fetch, store
+from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+PIPE = Path("-")
+
+
+def check_pipes(source: Place, target: Place) -> None:
+    """Refuse a terminal at an end where bytes pass.
+
+    Raises:
+        click.UsageError: there is one.
+    """
+    if source == PIPE and sys.stdin.isatty():
+        raise click.UsageError("standard input is a terminal. hint: pipe a file in, or name it")
+    if target == PIPE and sys.stdout.isatty():
+        raise click.UsageError("no binary data to a terminal. hint: redirect it, or name a file")
+
+
+def is_spooled(place: Place) -> bool:
+    """Whether a temporary file has to stand in for it."""
+    return place == PIPE or isinstance(place, Url)
+
+
+def convert_spooled(
+    convert: Convert, source: Place, target: Place, *, extension: str, overwrite: bool
+) -> DataclassInstance:
+    """Call convert(source, target) with temporary files in the place of "-" and URLs.
+
+    Args:
+        convert: makes a file from a file.
+        source: a file, a URL or "-".
+        target: a file, a URL or "-".
+        extension: of the file that goes to standard output, which may choose its format.
+        overwrite: replace an existing target.
+
+    Raises:
+        CdsrError: as convert; what is wrong with a temporary file is said of what it stands
+            for. FileAccessError, OutputExistsError: about a URL, or the temporary files.
+        BrokenPipeError: nobody reads the output any more.
+    """
+    if isinstance(target, Url):
+        if target == source:
+            raise OutputExistsError(
+                f"{target}: the output is the input itself. hint: name another file"
+            )
+        check_free(target, overwrite=overwrite)
+    suffix = f".{extension}" if target == PIPE else target.suffix
+    with tempfile.TemporaryDirectory(prefix="cdsr-") as folder:
+        spool_in, spool_out = Path(folder, "in"), Path(folder, f"out{suffix}")
+        _fill(spool_in, source)
+        try:
+            report = convert(
+                spool_in if is_spooled(source) else source,
+                spool_out if is_spooled(target) else target,
+                overwrite=overwrite,
+            )
+        except CdsrError as error:
+            message = str(error).replace(str(spool_in), str(source))
+            error.args = (message.replace(str(spool_out), str(target)),)
+            raise
+        _pour_out(spool_out, target)
+        return report
+
+
+def _fill(spool_in: Path, source: Place) -> None:
+    if isinstance(source, Url):
+        fetch(source, spool_in)
+    elif source == PIPE:
+        try:
+            with spool_in.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        except OSError as error:
+            raise FileAccessError(
+                f"{PIPE}: cannot be put into a temporary file: {error.strerror}. "
+                "hint: TMPDIR names the folder of such files"
+            ) from error
+
+
+def _pour_out(spool_out: Path, target: Place) -> None:
+    if isinstance(target, Url):
+        store(spool_out, target)
+    elif target == PIPE:
+        try:
+            with spool_out.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise FileAccessError(f"{PIPE}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,166 @@
+"""Inputs and outputs behind URLs, of which fsspec keeps those of memory:// in this process."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
+
+import pytest
+from click.testing import Result
+from fsspec.implementations.memory import MemoryFileSystem
+
+import cdsrcodec
+from cdsrcodec.cli.places import Url, parse_place
+
+Run = Callable[..., Result]
+Fails = Callable[..., str]
+
+
+@pytest.fixture
+def memory() -> Iterator[MemoryFileSystem]:
+    """An empty file system; all of them are one."""
+    system = MemoryFileSystem()
+    yield system
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("cat.png", Path("cat.png")),
+        ("C://cat.png", Path("C://cat.png")),
+        ("file:///a b/cat.png", Path("/a b/cat.png")),
+        ("s3://shots/cat.png", Url("s3://shots/cat.png")),
+        ("S3://shots//cat.png", Url("S3://shots//cat.png")),
+    ],
+)
+def test_a_url_has_a_scheme_and_that_of_a_file_is_its_path(text: str, place: Path | Url) -> None:
+    assert parse_place(text) == place
+
+
+def test_a_url_has_the_parts_of_a_path() -> None:
+    url = Url("s3://shots/trip/cat.v2.png")
+    assert (url.name, url.stem, url.suffix) == ("cat.v2.png", "cat.v2", ".png")
+    assert str(url.parent) == "s3://shots/trip"
+    assert url.parent.parent.name == "shots"
+    assert url.parent / PurePath("x/y.png") == Url("s3://shots/trip/x/y.png")
+    root = Url("memory://")
+    assert root / PurePath() / "y.png" == Url("memory://y.png")
+    assert (root / "y.png").parent == root
+    assert root.name == ""
+
+
+def test_a_folder_goes_from_url_to_url_and_back(
+    run: Run, memory: MemoryFileSystem, picture: Path, tmp_path: Path
+) -> None:
+    for name in ("a.png", "trip/b.png", "trip/notes.txt", ".hidden/c.png"):
+        memory.pipe_file(f"/photos/{name}", picture.read_bytes())
+    encoded = run("encode", "-r", "memory://photos", "-o", "memory://small")
+    assert encoded.exit_code == 0, encoded.output
+    lines = encoded.stderr.splitlines()
+    assert lines[0].startswith("memory://small/a.cdsr: 37x23 px, ")
+    assert lines[-1] == "2 encoded"
+    assert memory.find("/small") == ["/small/a.cdsr", "/small/trip/b.cdsr"]
+    decoded = run("decode", "-r", "memory://small", "-o", tmp_path / "big", "--format", "bmp")
+    assert decoded.exit_code == 0
+    assert (tmp_path / "big" / "trip" / "b.bmp").stat().st_size > 37 * 23 * 3
+
+
+def test_one_file_may_be_at_a_url_at_either_end(
+    run: Run, memory: MemoryFileSystem, picture: Path, tmp_path: Path
+) -> None:
+    assert run("encode", picture, "memory://x.cdsr").exit_code == 0
+    assert run("decode", "memory://x.cdsr", tmp_path / "x.png").exit_code == 0
+    assert run("decode", "memory://x.cdsr", "memory://x.webp").exit_code == 0
+    assert memory.cat_file("/x.webp")[8:12] == b"WEBP"
+    assert run("decode", "memory://x.cdsr", "-").stdout_bytes.startswith(b"\x89PNG")
+
+
+def test_what_exists_at_a_url_is_kept_skipped_or_replaced(
+    run: Run, memory: MemoryFileSystem, picture: Path
+) -> None:
+    memory.pipe_file("/small/in.cdsr", b"older")
+    kept = run("encode", picture, "-o", "memory://small")
+    assert kept.exit_code == 7
+    assert kept.stderr.splitlines()[0] == (
+        "error: memory://small/in.cdsr: exists already. hint: -f replaces it"
+    )
+    skipped = run("encode", picture, "-o", "memory://small", "--skip-existing", "--json")
+    assert json.loads(skipped.stdout)["status"] == "skipped"
+    assert memory.cat_file("/small/in.cdsr") == b"older"
+    assert run("encode", picture, "-o", "memory://small", "-f").exit_code == 0
+    assert cdsrcodec.info(memory.cat_file("/small/in.cdsr")).width_px == 37
+
+
+@pytest.mark.parametrize("step", ["put_file", "mv"])
+def test_an_upload_that_fails_is_one_line_and_leaves_nothing(
+    run: Run,
+    memory: MemoryFileSystem,
+    picture: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    def fail(self: MemoryFileSystem, _source: str, target: str) -> None:
+        if step == "put_file":
+            self.pipe_file(target, b"a par")
+        raise RuntimeError("the line\nis dead")
+
+    monkeypatch.setattr(MemoryFileSystem, step, fail)
+    result = run("encode", picture, "memory://x.cdsr")
+    assert result.exit_code == 9
+    assert result.stderr == "error: memory://x.cdsr: cannot be written: the line is dead\n"
+    assert memory.find("/") == []
+
+
+def test_what_is_wrong_with_a_fetched_file_is_said_of_its_url(
+    run: Run, memory: MemoryFileSystem, tmp_path: Path
+) -> None:
+    memory.pipe_file("/bad.cdsr", b"no stream")
+    result = run("decode", "memory://bad.cdsr", tmp_path / "x.png")
+    assert result.exit_code == 4
+    assert result.stderr.startswith("error: memory://bad.cdsr: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("memory://missing.png", "cannot be read: no such file"),
+        ("nowhere://x.png", "cannot be read: "),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_an_access_error(
+    fails: Fails, memory: MemoryFileSystem, tmp_path: Path, url: str, reason: str
+) -> None:
+    assert fails(9, "encode", url, tmp_path / "x.cdsr").startswith(f"{url}: {reason}")
+    assert memory.find("/") == []
+
+
+def test_the_input_is_never_replaced_at_a_url_either(
+    run: Run, memory: MemoryFileSystem, picture: Path
+) -> None:
+    memory.pipe_file("/in.png", picture.read_bytes())
+    result = run("upscale", "-f", "memory://in.png", "memory://in.png")
+    assert result.exit_code == 7
+    assert "the output is the input itself" in result.stderr
+    assert memory.cat_file("/in.png") == picture.read_bytes()
+
+
+def test_two_inputs_of_one_url_are_wrong_usage(fails: Fails) -> None:
+    urls = ("memory://a/x.png", "memory://b/x.png")
+    for inputs in itertools.permutations(urls):
+        message = fails(2, "encode", *inputs, "-o", "memory://out")
+        assert message.startswith(f"{inputs[0]} and {inputs[1]} would both become memory://out/x")
+
+
+def test_a_list_of_names_may_hold_urls(
+    run: Run, memory: MemoryFileSystem, picture: Path, tmp_path: Path
+) -> None:
+    memory.pipe_file("/a.png", picture.read_bytes())
+    names = tmp_path / "names.txt"
+    names.write_text(f"memory://a.png\n{picture}\n")
+    assert run("encode", "--files-from", names, "-o", "memory://out").exit_code == 0
+    assert memory.find("/out") == ["/out/a.cdsr", "/out/in.cdsr"]
