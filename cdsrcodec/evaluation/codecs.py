@@ -1,22 +1,23 @@
-"""The codecs that are compared: those of the registry, and classical ones through Pillow.
+"""The codecs that are compared: the registry's, CompressAI's, and classical ones by Pillow.
 
 Importing it imports neither numpy nor Pillow: the command line names the codecs in its help.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdsrcodec import api
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY, QUALITY_STEPS
 from cdsrcodec.errors import InputImageError, ModelError
+from cdsrcodec.evaluation import hyperprior
+from cdsrcodec.evaluation.digests import file_sha256
+from cdsrcodec.evaluation.hyperprior import HyperpriorCodec
+from cdsrcodec.evaluation.scales import Scale
 from cdsrcodec.models.registry import CODECS as LEARNED
 
 if TYPE_CHECKING:
@@ -24,16 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 JXL_PACKAGE = "pillow_jxl"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The qualities of a codec, smallest files first: a grid, and the default rungs on it."""
-
-    lowest: float
-    highest: float
-    step: float
-    ladder: tuple[float, ...]
+LEARNED_SCALE = Scale(
+    MIN_QUALITY, MAX_QUALITY, 1 / QUALITY_STEPS, tuple(float(q) for q in range(1, 9))
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +38,7 @@ class LearnedCodec:
     codec: str
     effort: int = 0
     device: str = "auto"
-    scale: Scale = Scale(
-        MIN_QUALITY, MAX_QUALITY, 1 / QUALITY_STEPS, tuple(float(q) for q in range(1, 9))
-    )
+    scale: Scale = LEARNED_SCALE
 
     def encode(self, x: NDArray[np.uint8], quality: float) -> bytes:
         """A .cdsr stream of x (H, W, 3).
@@ -165,7 +157,7 @@ class PillowCodec:
             JpegXLImagePlugin.DECODE_THREADS = 0
 
 
-Codec = LearnedCodec | PillowCodec
+Codec = LearnedCodec | PillowCodec | HyperpriorCodec
 
 
 def _whole(quality: float) -> dict[str, Any]:
@@ -216,7 +208,7 @@ PILLOW_CODECS = {
         ),
     )
 }  # fmt: skip
-CODEC_NAMES = (*LEARNED, *PILLOW_CODECS)
+CODEC_NAMES = (*LEARNED, hyperprior.NAME, *PILLOW_CODECS)
 
 
 def find_codec(text: str, *, device: str) -> Codec:
@@ -228,16 +220,11 @@ def find_codec(text: str, *, device: str) -> Codec:
     name, separator, effort = text.partition(":")
     if name in LEARNED and (effort.isdecimal() or not separator):
         return LearnedCodec(text, name, int(effort or 0), device)
+    if text == hyperprior.NAME:
+        return HyperpriorCodec(device=device)
     if name in PILLOW_CODECS and not separator:
         return PILLOW_CODECS[name]
     raise ValueError(f"there is no codec {text!r}; there are {', '.join(CODEC_NAMES)}")
-
-
-@cache
-def file_sha256(path: Path) -> str:
-    """Hash of a file's content, in hex; once a process."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(distribution: str) -> str:

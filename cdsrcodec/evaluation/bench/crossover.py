@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,18 +18,18 @@ class Crossover:
 
     Attributes:
         enlarged, direct: names of the two methods.
+        low_bpp, high_bpp: the rates that both curves have; None where there is none.
         bpp_output: the rate from which on direct coding stays ahead.
         psnr_rgb_db: of both curves there.
-        low_bpp, high_bpp: the rates that both curves have; None where there is none.
         reason: why there is no such rate.
     """
 
     enlarged: str
     direct: str
-    bpp_output: float | None = None
-    psnr_rgb_db: float | None = None
     low_bpp: float | None = None
     high_bpp: float | None = None
+    bpp_output: float | None = None
+    psnr_rgb_db: float | None = None
     reason: str | None = None
 
 
@@ -56,17 +56,17 @@ def _crossover(enlarged: Method, direct: Method) -> Crossover:
     log_rates = np.log(_inner_rates(curves, low_bpp, high_bpp))
     psnrs_db = [np.interp(log_rates, np.log(curve.bpp), curve.psnr_db) for curve in curves]
     leads_db = psnrs_db[0] - psnrs_db[1]
-    window = {"low_bpp": low_bpp, "high_bpp": high_bpp}
+    nowhere = Crossover(*names, low_bpp, high_bpp)
     if leads_db[-1] > 0:
-        return Crossover(*names, **window, reason="enlarging is ahead at the highest common rate")
+        return replace(nowhere, reason="enlarging is ahead at the highest common rate")
     ahead = np.flatnonzero(leads_db > 0)
     if not len(ahead):
-        return Crossover(*names, **window, reason="direct coding is ahead at every common rate")
+        return replace(nowhere, reason="direct coding is ahead at every common rate")
     last = ahead[-1]
     # Both curves are straight between two neighbours, and so is the lead.
     log_rate = np.interp(0, -leads_db[last : last + 2], log_rates[last : last + 2])
     psnr_db = np.interp(log_rate, log_rates, psnrs_db[0])
-    return Crossover(*names, float(np.exp(log_rate)), float(psnr_db), **window)
+    return replace(nowhere, bpp_output=float(np.exp(log_rate)), psnr_rgb_db=float(psnr_db))
 
 
 def _inner_rates(curves: Sequence[Curve], low_bpp: float, high_bpp: float) -> list[float]:

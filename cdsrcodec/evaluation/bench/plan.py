@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from cdsrcodec.container import Limits
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
-from cdsrcodec.evaluation.codecs import Codec, LearnedCodec, file_sha256
+from cdsrcodec.evaluation.codecs import Codec, LearnedCodec
+from cdsrcodec.evaluation.digests import file_sha256
 from cdsrcodec.imageio.reader import read_rgb
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALERS

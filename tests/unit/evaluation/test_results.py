@@ -21,9 +21,10 @@ from cdsrcodec.evaluation.bench import report
 from cdsrcodec.evaluation.bench.report import ROWS_FILE
 from cdsrcodec.evaluation.bench.rows import Row
 from cdsrcodec.evaluation.bench.summary import plain, summarise
-from cdsrcodec.evaluation.codecs import LEARNED, file_sha256
+from cdsrcodec.evaluation.digests import file_sha256
 from cdsrcodec.evaluation.results import README_BEGIN, README_END, Benchmark
 from cdsrcodec.evaluation.tables import quality_page, readme_table
+from cdsrcodec.models.registry import codec_named
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMITTED = results.newest_results(ROOT / "docs" / "results")
@@ -83,7 +84,7 @@ def test_results_of_this_version_are_of_the_weights_that_it_ships(name: str) -> 
     assert summary["version"] == COMMITTED.number
     shipped = {
         path.name: file_sha256(path)
-        for path in LEARNED["cdsr1"].folder.glob("*.safetensors")
+        for path in codec_named("cdsr1").folder.glob("*.safetensors")
     }  # fmt: skip
     recorded = dict(summary["codecs"]["cdsr1"].get("weights", {}))  # 0.2.0 recorded none
     used = {entry["enlarger"]: entry["weights"] for entry in summary.get("enlargers", [])}

@@ -132,7 +132,8 @@ def test_the_overhead_is_what_neither_codecs_nor_metrics_took(
     monkeypatch.setattr(running, "measure", pretend)
     timing = run(settings)[0].timing
     assert (timing.processes, timing.units) == (1, 8)
-    assert (timing.codec_s, timing.metrics_s) == (pytest.approx(0.08), pytest.approx(0.04))
+    assert timing.codec_s == pytest.approx(0.08)
+    assert timing.metrics_s == pytest.approx(0.04)
     assert timing.wall_s >= 8 * 0.02
     assert timing.overhead_percent == pytest.approx(100 * (1 - 0.12 / timing.wall_s))
     again = run(settings)[0].timing
