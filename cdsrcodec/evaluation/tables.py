@@ -7,7 +7,7 @@ from typing import Any
 
 from cdsrcodec.evaluation.bench.crossover import Crossover, crossover_line
 from cdsrcodec.evaluation.bench.rows import ORIGINAL
-from cdsrcodec.evaluation.bench.timing import Timing, timing_line
+from cdsrcodec.evaluation.bench.timing import Spent, Timing, timing_line
 
 CODEC = "cdsr1"
 NAMES = {
@@ -140,8 +140,10 @@ def _notes(summary: Summary) -> Iterator[str]:
     for crossover in summary["crossovers"]:
         yield f"- {crossover_line(Crossover(**crossover))}."
     if summary["timing"]:
-        figures = {k: v for k, v in summary["timing"].items() if k != "overhead_percent"}
-        yield f"- The last run: {timing_line(Timing(**figures))}."
+        told = summary["timing"]
+        spent = Spent(**told["spent"])
+        timing = Timing(told["processes"], told["units"], told["wall_s"], spent)
+        yield f"- The last run: {timing_line(timing)}."
 
 
 COLUMNS = (

@@ -24,7 +24,8 @@ from cdsrcodec.evaluation.bench.plan import (
     load_small_picture,
 )
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
-from cdsrcodec.evaluation.bench.views import cut_out, write_view
+from cdsrcodec.evaluation.bench.timing import Spent
+from cdsrcodec.evaluation.bench.views import cut_out, find_detail, write_view
 from cdsrcodec.evaluation.codecs import Codec, LearnedCodec, Scale
 from cdsrcodec.evaluation.metrics import (
     MS_SSIM_MIN_SIDE_PX,
@@ -46,14 +47,13 @@ class Encoded(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """What came of a unit, and how long its codec and its metrics took.
+    """What came of a unit, and what its time went to.
 
     `row` is None where direct coding cannot make a file as small as the reference's.
     """
 
     row: Row | None
-    codec_s: float
-    metrics_s: float
+    spent: Spent
 
 
 class Made(NamedTuple):
@@ -90,8 +90,10 @@ def measure(unit: Unit, settings: Settings) -> Finished:
     """
     x = load_picture(unit.path, settings.task)
     small = load_small_picture(unit.path, settings.task)
+    begin_s = time.perf_counter()
     try:
         _warm_up(unit.codec, unit.enlarger, settings.device, settings.upscaler_weights)
+        loading_s = time.perf_counter() - begin_s
         with peak_memory() as peak:
             begin_s = time.perf_counter()
             made = _make(unit, settings, x if unit.enlarger == DIRECT else small)
@@ -99,11 +101,12 @@ def measure(unit: Unit, settings: Settings) -> Finished:
     except (InputImageError, LimitError) as error:
         raise type(error)(f"{unit.path}: {error}") from error
     if made is None:
-        return Finished(None, codec_s, 0.0)
+        return Finished(None, Spent(codec_s, loading_s=loading_s))
     begin_s = time.perf_counter()
     metrics = _compare(x, made.x_hat, settings)
     metrics_s = time.perf_counter() - begin_s
-    return Finished(_row(unit, settings, x, made, metrics, peak), codec_s, metrics_s)
+    spent = Spent(codec_s, metrics_s, loading_s)
+    return Finished(_row(unit, settings, x, made, metrics, peak), spent)
 
 
 def _make(unit: Unit, settings: Settings, coded: NDArray[np.uint8]) -> Made | None:
@@ -236,7 +239,7 @@ def _row(
     peak: Peak,
 ) -> Row:
     height_px, width_px = x.shape[:2]
-    encoded, crop_px = made.encoded, settings.crop_px
+    encoded = made.encoded
     stream_bytes = len(encoded.stream) if encoded else None
     return Row(
         image=unit.path.name,
@@ -252,9 +255,19 @@ def _row(
         encode_s=encoded.encode_s if encoded else None,
         decode_s=made.decode_s,
         peak_memory_bytes=peak.memory_bytes,
-        view=write_view(cut_out(x, made.x_hat, crop_px), settings.output) if crop_px else None,
+        view=_write_view(unit.path, settings, made.x_hat) if settings.crop_px else None,
         **metrics._asdict(),
     )
+
+
+def _write_view(path: Path, settings: Settings, x_hat: NDArray[np.uint8]) -> str:
+    corner = _find_detail(path, settings.task, settings.crop_px)
+    return write_view(cut_out(x_hat, corner, settings.crop_px), settings.output)
+
+
+@lru_cache(maxsize=1)  # the same for all rows of a picture
+def _find_detail(path: Path, task: Task, side_px: int) -> tuple[int, int]:
+    return find_detail(load_picture(path, task), side_px)
 
 
 @cache

@@ -328,11 +328,11 @@ function drawCrossovers() {
 
 /* The shares of the time that the processes of the last run had. */
 function timingText() {
-  const { processes, units, wall_s, codec_s, metrics_s, overhead_percent } = summary.timing;
-  if (overhead_percent == null) return "";
-  const share = (seconds) => `${((100 * seconds) / (wall_s * processes)).toFixed(1)} %`;
-  return ` ${units} of them in ${wall_s.toFixed(1)} s by ${processes} ${processes === 1 ? "process" : "processes"}: `
-    + `codecs ${share(codec_s)}, metrics ${share(metrics_s)}, harness ${overhead_percent.toFixed(1)} %.`;
+  const { processes, units, wall_s, shares_percent } = summary.timing;
+  if (!units) return "";
+  const shares = Object.entries(shares_percent).map(([name, percent]) => `${name} ${percent.toFixed(1)} %`);
+  return ` The last run: ${units} units of work in ${wall_s.toFixed(1)} s by ${processes} ${processes === 1 ? "process" : "processes"}, `
+    + `${shares.join(", ")}.`;
 }
 
 /* The viewer: two cut-outs over each other, the left one clipped at the divider. */

@@ -98,7 +98,13 @@ def describe(
         "methods": [plain(_described(method)) for method in methods],
         "deltas": [plain(asdict(delta)) for delta in deltas],
         "crossovers": [plain(asdict(crossover)) for crossover in crossovers],
-        "timing": {**asdict(timing), "overhead_percent": timing.overhead_percent},
+        "timing": {
+            "processes": timing.processes,
+            "units": timing.units,
+            "wall_s": timing.wall_s,
+            "spent": timing.spent._asdict(),
+            "shares_percent": timing.shares_percent(),
+        },
     }
 
 

@@ -89,7 +89,7 @@ def run_bench(settings: Settings, jobs: int, on_progress: Callable[[Progress], N
         else:
             append_to_journal(journal, unit.key, outcome.row)
             rows[unit.key] = outcome.row
-            timing.add(outcome.codec_s, outcome.metrics_s, time.perf_counter() - begin_s)
+            timing.add(outcome.spent, time.perf_counter() - begin_s)
         cost_done += unit.cost
         on_progress(Progress(len(units), measured.units_resumed + done, cost, cost_done))
     _collect(measured, units, rows)

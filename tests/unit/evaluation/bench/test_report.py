@@ -83,7 +83,7 @@ def test_the_summary_names_codecs_pictures_curves_deltas_and_failures(report: Pa
         ("jpeg", "webp"), ("webp", "jpeg"), ("vtm (published)", "webp"), ("vtm (published)", "jpeg")
     }  # fmt: skip
     assert list(summary["failures"]) == ["<b>roken.png"]
-    assert summary["timing"]["overhead_percent"] is None
+    assert summary["timing"]["shares_percent"] == {}
 
 
 def test_the_report_has_its_files_and_returns_the_deltas_against_the_anchor(

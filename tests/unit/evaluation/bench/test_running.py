@@ -15,7 +15,7 @@ from cdsrcodec.evaluation.bench.measuring import Finished, measure
 from cdsrcodec.evaluation.bench.plan import Settings, Unit
 from cdsrcodec.evaluation.bench.rows import Row, to_csv
 from cdsrcodec.evaluation.bench.running import JOURNAL, Measured, Progress, run_bench
-from cdsrcodec.evaluation.bench.timing import Timing, timing_line
+from cdsrcodec.evaluation.bench.timing import Spent, Timing, timing_line
 
 
 def run(settings: Settings, jobs: int = 1) -> tuple[Measured, list[Progress]]:
@@ -122,31 +122,31 @@ def test_a_report_that_cannot_be_written_is_refused_before_any_work(
         run(dataclasses.replace(settings, output=tmp_path / "file"))
 
 
-def test_the_overhead_is_what_neither_codecs_nor_metrics_took(
+def test_the_harness_has_what_neither_codecs_nor_metrics_nor_loading_took(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, row: Callable[..., Row]
 ) -> None:
     def pretend(unit: Unit, settings: Settings) -> Finished:
         time.sleep(0.02)
-        return Finished(row("a.png", "jpeg", 1.0), 0.01, 0.005)
+        return Finished(row("a.png", "jpeg", 1.0), Spent(0.01, 0.005, 0.001))
 
     monkeypatch.setattr(running, "measure", pretend)
     timing = run(settings)[0].timing
     assert (timing.processes, timing.units) == (1, 8)
-    assert timing.codec_s == pytest.approx(0.08)
-    assert timing.metrics_s == pytest.approx(0.04)
+    assert timing.spent == pytest.approx((0.08, 0.04, 0.008))
     assert timing.wall_s >= 8 * 0.02
-    assert timing.overhead_percent == pytest.approx(100 * (1 - 0.12 / timing.wall_s))
+    shares = timing.shares_percent()
+    assert shares["codecs"] == pytest.approx(100 * 0.08 / timing.wall_s)
+    assert shares["harness"] == pytest.approx(100 * (1 - 0.128 / timing.wall_s))
     again = run(settings)[0].timing
-    assert (again.units, again.overhead_percent) == (0, None)
+    assert (again.units, again.shares_percent()) == (0, {})
 
 
 def test_the_time_of_two_processes_is_twice_the_wall_time() -> None:
     timing = Timing(processes=2)
-    timing.add(3.0, 1.0, wall_s=4.0)
-    timing.add(2.0, 0.5, wall_s=5.0)
-    assert timing.overhead_percent == pytest.approx(35.0)
+    timing.add(Spent(3.0, 1.0, 0.5), wall_s=4.0)
+    timing.add(Spent(2.0, 0.5), wall_s=5.0)
     assert timing_line(timing) == (
-        "2 units in 5.0 s x 2: codecs 50.0 %, metrics 15.0 %, harness 35.0 %"
+        "2 units in 5.0 s x 2: codecs 50.0 %, metrics 15.0 %, loading 5.0 %, harness 30.0 %"
     )
     assert timing_line(Timing()) == "nothing was measured anew"
 
