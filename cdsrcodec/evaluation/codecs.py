@@ -179,7 +179,7 @@ def _avif(subsampling: str) -> PillowCodec:
     )
 
 
-# Mean rates of the ladders on photographs of 768x512 go from about 0.13 to 2.5 bpp, those of
+# Mean rates of the ladders on photographs of 768x512 go from about 0.13 to 2 bpp, those of
 # JPEG, which has nothing below, from 0.15. AVIF takes seconds a megapixel, so it has few rungs.
 PILLOW_CODECS = {
     codec.name: codec
@@ -198,7 +198,7 @@ PILLOW_CODECS = {
         _avif("4:4:4"),
         # Its quality is the PSNR in dB that the encoder aims at.
         PillowCodec(
-            "jp2", "JPEG2000", "jpg_2000", Scale(10, 50, 0.25, tuple(range(26, 43, 2))),
+            "jp2", "JPEG2000", "jpg_2000", Scale(20, 50, 0.25, tuple(range(26, 43, 2))),
             (("quality_mode", "dB"), ("irreversible", True)), _layer,
         ),
         # One thread, so that several workers do not crowd each other out.

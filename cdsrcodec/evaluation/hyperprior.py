@@ -16,8 +16,9 @@ from cdsrcodec.evaluation.scales import Scale
 
 if TYPE_CHECKING:
     import numpy as np
+    from compressai.models import ScaleHyperprior
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
 NAME = "bmshj2018-hyperprior"
 QUALITIES = tuple(range(1, 9))
@@ -49,6 +50,8 @@ class HyperpriorCodec:
         network, device = _network(round(quality), self.device)
         with torch.inference_mode():
             coded = network.compress(pad_to_multiple(unit, MULTIPLE_PX).to(device))
+        y_string: bytes
+        z_string: bytes
         y_string, z_string = (strings[0] for strings in coded["strings"])
         head = HEADER.pack(*x.shape[:2], round(quality), len(y_string))
         return head + y_string + z_string
@@ -97,13 +100,13 @@ def checkpoint(quality: int) -> Path:
 
 
 @lru_cache(maxsize=len(QUALITIES))
-def _network(quality: int, device: str) -> tuple[nn.Module, Any]:
+def _network(quality: int, device: str) -> tuple[ScaleHyperprior, Any]:
     """The network of a quality, and the device that it is on."""
     from compressai.zoo import bmshj2018_hyperprior
 
     from cdsrcodec.codec import resolve_device
 
     # The file is there, see `missing`: nothing is fetched.
-    network: nn.Module = bmshj2018_hyperprior(quality, metric="mse", pretrained=True)
+    network: ScaleHyperprior = bmshj2018_hyperprior(quality, metric="mse", pretrained=True)
     torch_device = resolve_device(device)
     return network.eval().to(torch_device), torch_device

@@ -22,10 +22,10 @@ NAMES = {
 }
 """What the README compares with, and what it calls them."""
 SETS = {"kodak": "Kodak", "clic": "CLIC"}
-PICTURES = {
-    "native": "{count} pictures at their size",
-    "lr4": "{count} pictures reduced by 4",
-    "sr4": "{count} pictures reduced by 4, coded, enlarged by 4",
+TREATMENTS = {
+    "native": "at their size",
+    "lr4": "reduced by 4",
+    "sr4": "reduced by 4, coded, enlarged by 4",
 }
 NONE = "–"  # noqa: RUF001  what a table cell has in the place of a figure
 
@@ -67,8 +67,9 @@ def readme_table(summaries: Mapping[str, Summary], link: str) -> str:
 
 
 def _title(name: str, summary: Summary) -> str:
-    pictures = PICTURES[summary["task"]].format(count=len(summary["pictures"]))
-    return f"{SETS.get(name.split('-')[0], name)}, {pictures}"
+    count, treatment = len(summary["pictures"]), TREATMENTS[summary["task"]]
+    pictures = "1 picture" if count == 1 else f"{count} pictures"
+    return f"{SETS.get(name.split('-')[0], name)}, {pictures} {treatment}"
 
 
 def _size_rows(summaries: Iterable[Summary]) -> Iterator[list[str]]:

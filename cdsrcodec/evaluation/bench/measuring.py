@@ -26,7 +26,7 @@ from cdsrcodec.evaluation.bench.plan import (
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
 from cdsrcodec.evaluation.bench.timing import Spent
 from cdsrcodec.evaluation.bench.views import cut_out, find_detail, write_view
-from cdsrcodec.evaluation.codecs import Codec, LearnedCodec, Scale
+from cdsrcodec.evaluation.codecs import Codec, LearnedCodec
 from cdsrcodec.evaluation.metrics import (
     MS_SSIM_MIN_SIDE_PX,
     ms_ssim_rgb,
@@ -34,6 +34,7 @@ from cdsrcodec.evaluation.metrics import (
     psnr_y_db,
     ssimulacra2,
 )
+from cdsrcodec.evaluation.scales import Scale
 
 WARM_UP_SIDE_PX = 32
 

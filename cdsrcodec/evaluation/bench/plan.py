@@ -177,6 +177,7 @@ def missing_enlarger(name: str, weights: Path | None) -> str | None:
 def _unit(
     settings: Settings, picture: Picture, codec: Codec | None, enlarger: str, rung: float | None
 ) -> Unit:
+    searched = codec.scale if codec and enlarger == DIRECT else None
     basis = {
         "version": settings.version,
         "columns": [field.name for field in fields(Row)],
@@ -185,6 +186,8 @@ def _unit(
         "codec": codec.describe() if codec else ORIGINAL,
         "enlarger": describe_enlarger(settings, enlarger),
         "rung": rung,
+        # Where a search begins, ends and may stop.
+        "scale": [searched.lowest, searched.highest, searched.step] if searched else None,
         "reference": settings.codecs[0].describe() if enlarger == DIRECT and rung else None,
         "ssimulacra2": settings.ssimulacra2,
         "crop_px": settings.crop_px,

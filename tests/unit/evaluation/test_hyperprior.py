@@ -53,7 +53,8 @@ def test_a_stream_decodes_to_the_size_of_the_picture_from_the_weights_of_the_cac
     x = picture(50, 70)
     stream = codec.encode(x, 3)
     x_hat = codec.decode(stream)
-    assert (x_hat.shape, x_hat.dtype) == (x.shape, np.uint8)
+    assert x_hat.shape == x.shape
+    assert x_hat.dtype == np.uint8
     padded = np.pad(x, ((0, 14), (0, 58), (0, 0)), mode="edge")
     unit = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():

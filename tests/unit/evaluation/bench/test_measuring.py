@@ -253,6 +253,20 @@ def test_a_key_says_all_that_a_row_rests_on(tmp_path: Path, photograph: Path) ->
         assert units_of(changed, photograph)[0].key != key
 
 
+def test_the_key_of_direct_coding_rests_on_the_scale_that_is_searched(
+    tmp_path: Path, photograph: Path
+) -> None:
+    settings = settings_for(tmp_path, "sr4", "jpeg")
+    narrower = dataclasses.replace(JPEG, scale=dataclasses.replace(JPEG.scale, lowest=5))
+    pairs = zip(
+        units_of(settings, photograph),
+        units_of(dataclasses.replace(settings, codecs=(narrower,)), photograph),
+        strict=True,
+    )
+    changed = {(a.enlarger, a.rung) for a, b in pairs if a.key != b.key}
+    assert changed == {(DIRECT, rung) for rung in (0.0, 10.0, 60.0)}
+
+
 def test_a_picture_too_small_for_its_task_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "small.png"
     Image.new("RGB", (11, 40)).save(path)
