@@ -60,8 +60,8 @@ def parse_qualities(
     help="Folder of the report; what it has of an earlier run is not measured again.",
 )  # fmt: skip
 @click.option(
-    "--task", type=click.Choice(["native", "sr4"]), default="native", show_default=True,
-    help="native: each picture as it is. sr4: reduced by 4, coded, enlarged.",
+    "--task", type=click.Choice(["native", "lr4", "sr4"]), default="native", show_default=True,
+    help="native: each picture as it is. lr4: reduced by 4. sr4: reduced, coded, enlarged.",
 )  # fmt: skip
 @click.option(
     "--codecs", default=",".join(CODEC_NAMES), show_default=True, callback=split_names,
@@ -98,7 +98,7 @@ def parse_qualities(
 def bench(
     folder: Path,
     output: Path,
-    task: Literal["native", "sr4"],
+    task: Literal["native", "lr4", "sr4"],
     codecs: tuple[str, ...],
     qualities: dict[str, tuple[float, ...]],
     upscalers: tuple[str, ...],
@@ -116,9 +116,11 @@ def bench(
     file. A run that was stopped goes on when the same command is given again.
     """
     _require_extra(ssimulacra2)
+    from cdsrcodec.evaluation.bench.crossover import crossover_line
     from cdsrcodec.evaluation.bench.plan import Settings
     from cdsrcodec.evaluation.bench.report import PAGE_FILE, delta_line, write_report
     from cdsrcodec.evaluation.bench.running import run_bench
+    from cdsrcodec.evaluation.bench.timing import timing_line
 
     settings = Settings(
         folder=folder,
@@ -138,8 +140,12 @@ def bench(
     anchor = _check_anchor(anchor, settings, published)
     with _display() as on_progress:
         measured = run_bench(settings, jobs, on_progress)
-    for delta in write_report(settings, measured, published, anchor):
+    findings = write_report(settings, measured, published, anchor)
+    for delta in findings.deltas:
         click.echo(delta_line(delta))
+    for crossover in findings.crossovers:
+        click.echo(crossover_line(crossover))
+    click.echo(timing_line(measured.timing), err=True)
     click.echo(
         f"{output / PAGE_FILE}: {len(measured.pictures)} pictures, {len(measured.rows)} rows",
         err=True,
@@ -203,16 +209,14 @@ def _check_qualities(settings: Settings) -> None:
 def _published(path: Path | None, task: str) -> dict[str, Curve]:
     if path is None:
         return {}
-    from cdsrcodec.evaluation.anchors import load_published
+    from cdsrcodec.evaluation.published import load_anchors
 
     if task != "native":
         raise click.UsageError("--published belongs to --task native")
     try:
-        curves = load_published(path)
+        return load_anchors(path)
     except (OSError, ValueError) as error:
         raise click.BadParameter(str(error), param_hint="--published") from error
-    # "jpeg" may be there twice: as published, and as measured here.
-    return {f"{name} (published)": curve for name, curve in curves.items()}
 
 
 def _check_anchor(anchor: str | None, settings: Settings, published: dict[str, Curve]) -> str:

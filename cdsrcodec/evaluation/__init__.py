@@ -1,5 +1,7 @@
-"""Measurements of the codec: metrics, curves, anchors and sweeps. Needs the extra `eval`.
+"""Measurements of the codec: metrics, curves, comparisons. Needs the extra `eval`.
 
-`bench` is behind `cdsrcodec bench`. Each other sweep is run as a module:
-`python -m cdsrcodec.evaluation.native`, `.sr4`, `.speed`.
+`bench` is behind `cdsrcodec bench`. These are run as modules, as
+`python -m cdsrcodec.evaluation.results`: `results` makes docs/results and the README's table,
+`monotone` and `targets` check promises of the encoder, `speed`, `overhead` and `showcase` make
+figures and the picture of the documents.
 """

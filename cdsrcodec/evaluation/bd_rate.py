@@ -10,8 +10,6 @@ which do not overshoot between points, in place of one cubic.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import bjontegaard
@@ -38,17 +36,6 @@ def make_curve(bpp: ArrayLike, psnr_db: ArrayLike) -> Curve:
     """
     points = np.array([bpp, psnr_db], np.float64)
     return Curve(*points[:, np.argsort(points[0])])
-
-
-def mean_points(
-    points: Iterable[tuple[float, float, float]],
-) -> list[tuple[float, float, float]]:
-    """Mean (quality, bpp, psnr_db) over images per quality, by quality, of such points."""
-    by_quality: dict[float, list[tuple[float, float]]] = defaultdict(list)
-    for quality, bpp, psnr_db in points:
-        by_quality[quality].append((bpp, psnr_db))
-    means = {quality: np.mean(group, axis=0) for quality, group in sorted(by_quality.items())}
-    return [(quality, float(bpp), float(psnr_db)) for quality, (bpp, psnr_db) in means.items()]
 
 
 def common_range_db(anchor: Curve, test: Curve) -> tuple[float, float]:

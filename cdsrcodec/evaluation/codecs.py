@@ -5,18 +5,17 @@ Importing it imports neither numpy nor Pillow: the command line names the codecs
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdsrcodec import api
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY, QUALITY_STEPS
 from cdsrcodec.errors import InputImageError, ModelError
+from cdsrcodec.evaluation.digests import file_sha256
+from cdsrcodec.evaluation.scales import Scale
 from cdsrcodec.models.registry import CODECS as LEARNED
 from cdsrcodec.models.registry import entries_of
 from cdsrcodec.models.store import models_folder
@@ -26,16 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 JXL_PACKAGE = "pillow_jxl"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The qualities of a codec, smallest files first: a grid, and the default rungs on it."""
-
-    lowest: float
-    highest: float
-    step: float
-    ladder: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -188,37 +177,37 @@ def _avif(subsampling: str) -> PillowCodec:
         f"avif{subsampling.replace(':', '')}",
         "AVIF",
         "avif",
-        Scale(0, 100, 1, (10, 20, 30, 40, 50, 60, 70, 78, 85)),
+        Scale(0, 100, 1, (10, 30, 50, 66, 80)),
         (("subsampling", subsampling), ("speed", 4)),
         _whole,
     )
 
 
-# Mean rates of the ladders on photographs of 768x512 go from about 0.13 to 2.5 bpp, those of
-# JPEG, which has nothing below, from 0.15.
+# Mean rates of the ladders on photographs of 768x512 go from about 0.13 to 2 bpp, those of
+# JPEG, which has nothing below, from 0.15. AVIF takes seconds a megapixel, so it has few rungs.
 PILLOW_CODECS = {
     codec.name: codec
     for codec in (
         # Optimised Huffman tables; 4:2:0, as is Pillow's default.
         PillowCodec(
-            "jpeg", "JPEG", "jpg", Scale(1, 95, 1, (4, 6, 10, 18, 30, 45, 60, 72, 80, 86, 89)),
+            "jpeg", "JPEG", "jpg", Scale(1, 95, 1, (4, 8, 16, 30, 50, 70, 82, 89)),
             (("optimize", True),), _whole,
         ),
         # The slowest and best search.
         PillowCodec(
-            "webp", "WEBP", "webp", Scale(0, 100, 1, (0, 1, 5, 15, 30, 50, 65, 75, 82, 87, 91)),
+            "webp", "WEBP", "webp", Scale(0, 100, 1, (0, 3, 15, 35, 60, 76, 85, 91)),
             (("method", 6),), _whole,
         ),
         _avif("4:2:0"),
         _avif("4:4:4"),
         # Its quality is the PSNR in dB that the encoder aims at.
         PillowCodec(
-            "jp2", "JPEG2000", "jpg_2000", Scale(10, 50, 0.25, tuple(range(26, 43, 2))),
+            "jp2", "JPEG2000", "jpg_2000", Scale(20, 50, 0.25, tuple(range(26, 43, 2))),
             (("quality_mode", "dB"), ("irreversible", True)), _layer,
         ),
         # One thread, so that several workers do not crowd each other out.
         PillowCodec(
-            "jxl", "JXL", None, Scale(0, 99, 1, (5, 10, 20, 35, 50, 65, 75, 83, 89)),
+            "jxl", "JXL", None, Scale(0, 99, 1, (5, 20, 40, 60, 76, 88)),
             (("effort", 7), ("num_threads", 1)), _whole,
         ),
     )
@@ -238,13 +227,6 @@ def find_codec(text: str, *, device: str) -> Codec:
     if name in PILLOW_CODECS and not separator:
         return PILLOW_CODECS[name]
     raise ValueError(f"there is no codec {text!r}; there are {', '.join(CODEC_NAMES)}")
-
-
-@cache
-def file_sha256(path: Path) -> str:
-    """Hash of a file's content, in hex; once a process."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(distribution: str) -> str:

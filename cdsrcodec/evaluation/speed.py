@@ -26,7 +26,7 @@ from torch import Tensor
 
 from cdsrcodec import api
 from cdsrcodec.container import Limits
-from cdsrcodec.evaluation.sweep import exit_code
+from cdsrcodec.evaluation.scripts import exit_code
 from cdsrcodec.imageio.reader import read_rgb
 from cdsrcodec.layers.padding import pad_to_multiple
 from cdsrcodec.sr.rrdbnet import RrdbNet

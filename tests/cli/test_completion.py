@@ -50,7 +50,7 @@ def test_another_shell_is_wrong_usage(run: Run) -> None:
     [
         ([], "de", {"decode"}),
         (["decode", "--format"], "w", {"webp"}),
-        (["decode"], "--max", {"--max-pixels"}),
+        (["decode"], "--max", {"--max-memory", "--max-pixels"}),
         (["encode", "--device"], "c", {"cpu", "cuda"}),
     ],
 )

@@ -15,10 +15,18 @@ from numpy.typing import NDArray
 
 from cdsrcodec import api
 from cdsrcodec.errors import InputImageError, LimitError
-from cdsrcodec.evaluation.bench.plan import UPSCALE, Settings, Task, Unit, load_picture
+from cdsrcodec.evaluation.bench.plan import (
+    UPSCALE,
+    Settings,
+    Task,
+    Unit,
+    load_picture,
+    load_small_picture,
+)
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
-from cdsrcodec.evaluation.bench.views import cut_out, write_view
-from cdsrcodec.evaluation.codecs import Codec, LearnedCodec, Scale
+from cdsrcodec.evaluation.bench.timing import Spent
+from cdsrcodec.evaluation.bench.views import cut_out, find_detail, write_view
+from cdsrcodec.evaluation.codecs import Codec, LearnedCodec
 from cdsrcodec.evaluation.metrics import (
     MS_SSIM_MIN_SIDE_PX,
     ms_ssim_rgb,
@@ -26,7 +34,7 @@ from cdsrcodec.evaluation.metrics import (
     psnr_y_db,
     ssimulacra2,
 )
-from cdsrcodec.imageio.resampling import downscale
+from cdsrcodec.evaluation.scales import Scale
 
 WARM_UP_SIDE_PX = 32
 
@@ -39,6 +47,16 @@ class Encoded(NamedTuple):
     encode_s: float
 
 
+class Finished(NamedTuple):
+    """What came of a unit, and what its time went to.
+
+    `row` is None where direct coding cannot make a file as small as the reference's.
+    """
+
+    row: Row | None
+    spent: Spent
+
+
 class Made(NamedTuple):
     """What a unit made of a picture; `encoded` only where it was coded."""
 
@@ -48,6 +66,15 @@ class Made(NamedTuple):
     decode_s: float
 
 
+class Metrics(NamedTuple):
+    """Of a picture made, against its original; see rows.Row."""
+
+    psnr_rgb_db: float
+    psnr_y_db: float
+    ms_ssim: float | None
+    ssimulacra2: float | None
+
+
 @dataclass
 class Peak:
     """The memory of `peak_memory`; None until it is over, or where it is not known."""
@@ -55,33 +82,40 @@ class Peak:
     memory_bytes: int | None = None
 
 
-def measure(unit: Unit, settings: Settings) -> Row | None:
-    """The row of a unit; its cut-out is written to the folder of views.
-
-    Returns:
-        None where direct coding cannot make a file as small as the reference's.
+def measure(unit: Unit, settings: Settings) -> Finished:
+    """Do the work of a unit; the row's cut-out is written to the folder of views.
 
     Raises:
         InputImageError, LimitError: this picture cannot be read or coded.
         CdsrError: a codec or an enlarger cannot run here at all.
     """
     x = load_picture(unit.path, settings.task)
+    small = load_small_picture(unit.path, settings.task)
+    begin_s = time.perf_counter()
     try:
         _warm_up(unit.codec, unit.enlarger, settings.device, settings.upscaler_weights)
+        loading_s = time.perf_counter() - begin_s
         with peak_memory() as peak:
-            made = _make(unit, settings, x)
+            begin_s = time.perf_counter()
+            made = _make(unit, settings, x if unit.enlarger == DIRECT else small)
+            codec_s = time.perf_counter() - begin_s
     except (InputImageError, LimitError) as error:
         raise type(error)(f"{unit.path}: {error}") from error
-    return None if made is None else _row(unit, settings, x, made, peak)
+    if made is None:
+        return Finished(None, Spent(codec_s, loading_s=loading_s))
+    begin_s = time.perf_counter()
+    metrics = _compare(x, made.x_hat, settings)
+    metrics_s = time.perf_counter() - begin_s
+    spent = Spent(codec_s, metrics_s, loading_s)
+    return Finished(_row(unit, settings, x, made, metrics, peak), spent)
 
 
-def _make(unit: Unit, settings: Settings, x: NDArray[np.uint8]) -> Made | None:
-    """Code and decode; the small picture is made of x where the unit wants it."""
-    codec, direct = unit.codec, unit.enlarger == DIRECT
-    coded = x if direct or settings.task == "native" else downscale(x, UPSCALE)
+def _make(unit: Unit, settings: Settings, coded: NDArray[np.uint8]) -> Made | None:
+    """Code the picture and decode it."""
+    codec = unit.codec
     encoded: Encoded | None = None
     if codec is not None and unit.rung is not None:
-        if direct:
+        if unit.enlarger == DIRECT:
             encoded = _encode_directly(codec, settings, unit.path, unit.rung)
         else:
             encoded = _encode_rung(codec, unit.path, settings.task, unit.rung)
@@ -130,8 +164,7 @@ def _weights_of(enlarger: str, settings: Settings) -> Path | None:
 
 @lru_cache(maxsize=8)  # each enlarger of a rung needs the same stream
 def _encode_rung(codec: Codec, path: Path, task: Task, quality: float) -> Encoded:
-    x = load_picture(path, task)
-    return encode_timed(codec, x if task == "native" else downscale(x, UPSCALE), quality)
+    return encode_timed(codec, load_small_picture(path, task), quality)
 
 
 def _encode_directly(codec: Codec, settings: Settings, path: Path, rung: float) -> Encoded | None:
@@ -187,12 +220,28 @@ def encode_within(
     return best
 
 
-def _row(unit: Unit, settings: Settings, x: NDArray[np.uint8], made: Made, peak: Peak) -> Row:
-    height_px, width_px = x.shape[:2]
+def _compare(x: NDArray[np.uint8], x_hat: NDArray[np.uint8], settings: Settings) -> Metrics:
     shave_px = UPSCALE if settings.task == "sr4" else 0
-    encoded, crop_px = made.encoded, settings.crop_px
+    large_enough = min(x.shape[:2]) >= MS_SSIM_MIN_SIDE_PX
+    return Metrics(
+        psnr_rgb_db(x, x_hat, shave_px=shave_px),
+        psnr_y_db(x, x_hat, shave_px=shave_px),
+        ms_ssim_rgb(x, x_hat) if large_enough else None,
+        ssimulacra2(x, x_hat) if settings.ssimulacra2 else None,
+    )
+
+
+def _row(
+    unit: Unit,
+    settings: Settings,
+    x: NDArray[np.uint8],
+    made: Made,
+    metrics: Metrics,
+    peak: Peak,
+) -> Row:
+    height_px, width_px = x.shape[:2]
+    encoded = made.encoded
     stream_bytes = len(encoded.stream) if encoded else None
-    large_enough = min(height_px, width_px) >= MS_SSIM_MIN_SIDE_PX
     return Row(
         image=unit.path.name,
         codec=unit.codec.name if unit.codec else ORIGINAL,
@@ -204,15 +253,22 @@ def _row(unit: Unit, settings: Settings, x: NDArray[np.uint8], made: Made, peak:
         stream_bytes=stream_bytes,
         bpp=8 * stream_bytes / made.coded_pixels if stream_bytes else None,
         bpp_output=8 * stream_bytes / (width_px * height_px) if stream_bytes else None,
-        psnr_rgb_db=psnr_rgb_db(x, made.x_hat, shave_px=shave_px),
-        psnr_y_db=psnr_y_db(x, made.x_hat, shave_px=shave_px),
-        ms_ssim=ms_ssim_rgb(x, made.x_hat) if large_enough else None,
-        ssimulacra2=ssimulacra2(x, made.x_hat) if settings.ssimulacra2 else None,
         encode_s=encoded.encode_s if encoded else None,
         decode_s=made.decode_s,
         peak_memory_bytes=peak.memory_bytes,
-        view=write_view(cut_out(x, made.x_hat, crop_px), settings.output) if crop_px else None,
+        view=_write_view(unit.path, settings, made.x_hat) if settings.crop_px else None,
+        **metrics._asdict(),
     )
+
+
+def _write_view(path: Path, settings: Settings, x_hat: NDArray[np.uint8]) -> str:
+    corner = _find_detail(path, settings.task, settings.crop_px)
+    return write_view(cut_out(x_hat, corner, settings.crop_px), settings.output)
+
+
+@lru_cache(maxsize=1)  # the same for all rows of a picture
+def _find_detail(path: Path, task: Task, side_px: int) -> tuple[int, int]:
+    return find_detail(load_picture(path, task), side_px)
 
 
 @cache

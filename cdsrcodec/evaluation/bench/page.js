@@ -311,6 +311,30 @@ function setUpCurves() {
   drawCurves();
 }
 
+function drawCrossovers() {
+  const items = summary.crossovers;
+  byId("crossover-section").hidden = !items.length;
+  const columns = [
+    { key: "enlarged", title: "enlarged" },
+    { key: "direct", title: "direct" },
+    { key: "bpp_output", title: "overtakes at bpp", format: fixed(4) },
+    { key: "psnr_rgb_db", title: "PSNR RGB", format: fixed(2) },
+    { key: "low_bpp", title: "from bpp", format: fixed(4) },
+    { key: "high_bpp", title: "to bpp", format: fixed(4) },
+    { key: "reason", title: "nowhere, because" },
+  ];
+  drawTable(byId("crossovers"), known(columns, items), items);
+}
+
+/* The shares of the time that the processes of the last run had. */
+function timingText() {
+  const { processes, units, wall_s, shares_percent } = summary.timing;
+  if (!units) return "";
+  const shares = Object.entries(shares_percent).map(([name, percent]) => `${name} ${percent.toFixed(1)} %`);
+  return ` The last run: ${units} units of work in ${wall_s.toFixed(1)} s by ${processes} ${processes === 1 ? "process" : "processes"}, `
+    + `${shares.join(", ")}.`;
+}
+
 /* The viewer: two cut-outs over each other, the left one clipped at the divider. */
 const REFERENCE = "the picture itself";
 const viewer = { share: 0.5, zoom: 2, left: null, right: null };
@@ -448,7 +472,7 @@ function setUpViewer() {
 
 function setUpPage() {
   const count = summary.pictures.length;
-  byId("about").textContent = `Task ${summary.task}, ${count} ${count === 1 ? "picture" : "pictures"}, ${rows.length} measurements, cdsrcodec ${summary.version}.`;
+  byId("about").textContent = `Task ${summary.task}, ${count} ${count === 1 ? "picture" : "pictures"}, ${rows.length} measurements, cdsrcodec ${summary.version}.${timingText()}`;
   const failures = Object.values(summary.failures);
   byId("failures").hidden = !failures.length;
   byId("failures").textContent = failures.map((text) => `Left out: ${text}`).join("\n");
@@ -456,6 +480,7 @@ function setUpPage() {
   byId("settings").textContent = JSON.stringify({ version, task, codecs, enlargers }, null, 2);
   setUpCurves();
   drawDeltas();
+  drawCrossovers();
   setUpViewer();
   drawMeans();
   drawRows();

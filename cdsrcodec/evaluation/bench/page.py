@@ -14,7 +14,7 @@ from cdsrcodec.evaluation.bench.plan import Settings, load_picture
 from cdsrcodec.evaluation.bench.rows import Row
 from cdsrcodec.evaluation.bench.running import Measured
 from cdsrcodec.evaluation.bench.summary import plain
-from cdsrcodec.evaluation.bench.views import cut_out, view_bytes, view_path
+from cdsrcodec.evaluation.bench.views import cut_out, find_detail, view_bytes, view_path
 
 TEMPLATE, STYLE, SCRIPT = (
     Path(__file__).with_name(name) for name in ("page.html", "page.css", "page.js")
@@ -65,10 +65,11 @@ def collect_views(
     views: dict[str, dict[str, str]] = {}
     for picture in measured.pictures if settings.crop_px else ():
         x = load_picture(picture.path, settings.task)
+        corner = find_detail(x, settings.crop_px)
         name = picture.path.name
         names = {row.view for row in measured.rows if row.image == name and row.view is not None}
         files = {view: view_path(settings.output, view).read_bytes() for view in sorted(names)}
-        files["reference"] = view_bytes(cut_out(x, x, settings.crop_px))
+        files["reference"] = view_bytes(cut_out(x, corner, settings.crop_px))
         budget_bytes -= sum(len(data) for data in files.values())
         if budget_bytes < 0:
             break

@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from cdsrcodec.container import Limits
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
-from cdsrcodec.evaluation.codecs import Codec, LearnedCodec, file_sha256
+from cdsrcodec.evaluation.codecs import Codec, LearnedCodec
+from cdsrcodec.evaluation.digests import file_sha256
 from cdsrcodec.imageio.reader import read_rgb
+from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALERS
 
-Task = Literal["native", "sr4"]
+Task = Literal["native", "lr4", "sr4"]
 UPSCALE: Final = 4
 # So that something is left of an HR picture without its border, and of LR one pixel.
-MIN_SIDE_PX = {"native": 1, "sr4": 3 * UPSCALE}
+MIN_SIDE_PX = {"native": 1, "lr4": UPSCALE, "sr4": 3 * UPSCALE}
 # Seconds a pixel, in those of the cheapest work: only the estimate of the time left knows them.
 _COSTS = {
     "latent": 3.0, "wdsr": 5.0, "edsr": 8.0, "edsr-b2": 8.0, "srgan": 9.0, "esrgan": 60.0,
@@ -39,8 +41,9 @@ class Settings:
     Attributes:
         folder: of the pictures; subfolders are not searched.
         output: folder of the report, made if need be; finished work found in it is kept.
-        task: "native": each picture through each codec. "sr4": each picture is reduced by 4,
-            coded, enlarged by each enlarger and compared with the picture; and coded directly.
+        task: "native": each picture through each codec. "lr4": the same of the picture reduced
+            by 4. "sr4": each picture is reduced by 4, coded, enlarged by each enlarger and
+            compared with the picture; and coded directly.
         codecs: the first one is the reference whose bytes direct coding is to meet.
         qualities: rungs by name of the codec; a codec that is not in it takes its ladder.
         enlargers: of task sr4, from sr.registry.UPSCALERS.
@@ -92,7 +95,9 @@ class Unit:
 
 @lru_cache(maxsize=1)  # units of one picture follow each other
 def load_picture(path: Path, task: Task) -> NDArray[np.uint8]:
-    """The picture that rows are compared with, (H, W, 3); both sides divide by 4 in sr4.
+    """The picture that rows are compared with, (H, W, 3).
+
+    In lr4 the file's reduced by 4; in sr4 the file's, cut so that both sides divide by 4.
 
     Raises:
         InputImageError, LimitError, FileAccessError: it cannot be read, or is too small.
@@ -103,7 +108,15 @@ def load_picture(path: Path, task: Task) -> NDArray[np.uint8]:
     if task == "native":
         return x
     height_px, width_px = (side - side % UPSCALE for side in x.shape[:2])
-    return x[:height_px, :width_px]
+    x = x[:height_px, :width_px]
+    return downscale(x, UPSCALE) if task == "lr4" else x
+
+
+@lru_cache(maxsize=1)
+def load_small_picture(path: Path, task: Task) -> NDArray[np.uint8]:
+    """What is coded but for direct coding: load_picture, in sr4 reduced by 4."""
+    x = load_picture(path, task)
+    return downscale(x, UPSCALE) if task == "sr4" else x
 
 
 def inspect_picture(path: Path, task: Task) -> Picture:
@@ -120,7 +133,7 @@ def inspect_picture(path: Path, task: Task) -> Picture:
 
 def plan_units(settings: Settings, picture: Picture) -> Iterator[Unit]:
     """The units of one picture, in the order of the table."""
-    if settings.task == "native":
+    if settings.task != "sr4":
         for codec in settings.codecs:
             for rung in settings.rungs(codec):
                 yield _unit(settings, picture, codec, "", rung)
@@ -145,7 +158,7 @@ def enlargers_for(settings: Settings, codec: Codec) -> Iterator[str]:
 
 def method_names(settings: Settings) -> list[str]:
     """What the curves will be called, in the order of the table; see rows.Row.method."""
-    if settings.task == "native":
+    if settings.task != "sr4":
         return [codec.name for codec in settings.codecs]
     return [
         f"{codec.name} {enlarger}"
@@ -169,6 +182,7 @@ def missing_enlarger(name: str, weights: Path | None) -> str | None:
 def _unit(
     settings: Settings, picture: Picture, codec: Codec | None, enlarger: str, rung: float | None
 ) -> Unit:
+    searched = codec.scale if codec and enlarger == DIRECT else None
     basis = {
         "version": settings.version,
         "columns": [field.name for field in fields(Row)],
@@ -177,6 +191,8 @@ def _unit(
         "codec": codec.describe() if codec else ORIGINAL,
         "enlarger": describe_enlarger(settings, enlarger),
         "rung": rung,
+        # Where a search begins, ends and may stop.
+        "scale": [searched.lowest, searched.highest, searched.step] if searched else None,
         "reference": settings.codecs[0].describe() if enlarger == DIRECT and rung else None,
         "ssimulacra2": settings.ssimulacra2,
         "crop_px": settings.crop_px,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from cdsrcodec.evaluation.bd_rate import Curve
+from cdsrcodec.evaluation.bench.crossover import Crossover, find_crossovers
 from cdsrcodec.evaluation.bench.page import build_page
 from cdsrcodec.evaluation.bench.plan import Settings, describe_enlarger
 from cdsrcodec.evaluation.bench.plots import draw_plots
@@ -26,9 +27,16 @@ from cdsrcodec.imageio.writer import write_bytes
 ROWS_FILE, SUMMARY_FILE, PAGE_FILE = "rows.csv", "summary.json", "report.html"
 
 
+class Findings(NamedTuple):
+    """What a report says first: the deltas against its anchor, by pchip, and the crossovers."""
+
+    deltas: list[Delta]
+    crossovers: list[Crossover]
+
+
 def write_report(
     settings: Settings, measured: Measured, published: Mapping[str, Curve], anchor: str
-) -> list[Delta]:
+) -> Findings:
     """Write rows.csv, summary.json, the plots and report.html into the report's folder.
 
     Args:
@@ -37,15 +45,13 @@ def write_report(
         published: mean curves of the same pictures at native size, as anchors.
         anchor: the method or published curve that plots and page compare with at first.
 
-    Returns:
-        The deltas of all methods against the anchor, by pchip.
-
     Raises:
         FileAccessError: a file cannot be written.
     """
     methods = summarise(measured.rows)
     deltas = list(all_deltas(methods, published))
-    summary = describe(settings, measured, methods, deltas)
+    crossovers = list(find_crossovers(methods))
+    summary = describe(settings, measured, methods, deltas, crossovers)
     chosen = [d for d in deltas if d.anchor == anchor and d.interpolation == BD_METHODS[0]]
     files = {
         ROWS_FILE: to_csv(measured.rows),
@@ -56,13 +62,18 @@ def write_report(
         write_bytes(text.encode(errors="surrogateescape"), settings.output / name)
     for name, data in draw_plots(methods, chosen).items():
         write_bytes(data, settings.output / name)
-    return chosen
+    return Findings(chosen, crossovers)
 
 
 def describe(
-    settings: Settings, measured: Measured, methods: Sequence[Method], deltas: Sequence[Delta]
+    settings: Settings,
+    measured: Measured,
+    methods: Sequence[Method],
+    deltas: Sequence[Delta],
+    crossovers: Sequence[Crossover],
 ) -> dict[str, Any]:
-    """The summary as JSON holds it: what was run on which pictures, curves, deltas, failures."""
+    """The summary as JSON holds it: what was run on which pictures, and what came of it."""
+    timing = measured.timing
     return {
         "version": settings.version,
         "task": settings.task,
@@ -86,6 +97,14 @@ def describe(
         "failures": {path.name: str(error) for path, error in measured.failures.items()},
         "methods": [plain(_described(method)) for method in methods],
         "deltas": [plain(asdict(delta)) for delta in deltas],
+        "crossovers": [plain(asdict(crossover)) for crossover in crossovers],
+        "timing": {
+            "processes": timing.processes,
+            "units": timing.units,
+            "wall_s": timing.wall_s,
+            "spent": timing.spent._asdict(),
+            "shares_percent": timing.shares_percent(),
+        },
     }
 
 

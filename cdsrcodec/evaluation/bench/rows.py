@@ -21,7 +21,7 @@ class Row:
     Attributes:
         image: file name.
         codec: with its effort, as `cdsr1:2`; ORIGINAL where nothing was coded.
-        enlarger: of task sr4; DIRECT for the HR picture coded as it is; "" of task native.
+        enlarger: of task sr4, where DIRECT is the HR picture coded as it is; "" of the others.
         rung: the quality of the curve's point that the row belongs to. For DIRECT that of the
             reference codec whose bytes were to be met, or 0 for the smallest file there is.
         quality: of the codec, on its own scale.
@@ -64,10 +64,15 @@ class Row:
         return f"{self.codec} {self.enlarger}".strip()
 
 
-def to_csv(rows: Iterable[Row]) -> str:
-    """The rows as CSV with a header line; floats in full."""
+def to_csv(rows: Iterable[Row], *, digits: int | None = None) -> str:
+    """The rows as CSV with a header line; floats in full, or with so many significant digits."""
     text = io.StringIO()
     table = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
     table.writeheader()
-    table.writerows(asdict(row) for row in rows)
+    for row in rows:
+        cells = asdict(row)
+        if digits is not None:
+            floats = {name: v for name, v in cells.items() if isinstance(v, float)}
+            cells |= {name: f"{value:.{digits}g}" for name, value in floats.items()}
+        table.writerow(cells)
     return text.getvalue()

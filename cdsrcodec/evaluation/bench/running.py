@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,11 +15,12 @@ from typing import NamedTuple
 
 from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitError
 from cdsrcodec.evaluation.bench.journal import append_to_journal, read_journal
-from cdsrcodec.evaluation.bench.measuring import measure
+from cdsrcodec.evaluation.bench.measuring import Finished, measure
 from cdsrcodec.evaluation.bench.plan import Picture, Settings, Unit, inspect_picture, plan_units
 from cdsrcodec.evaluation.bench.rows import Row
+from cdsrcodec.evaluation.bench.timing import Timing
 from cdsrcodec.evaluation.bench.views import VIEWS, view_path
-from cdsrcodec.evaluation.sweep import find_images
+from cdsrcodec.evaluation.pictures import find_images
 
 JOURNAL = "journal.jsonl"
 
@@ -41,12 +43,14 @@ class Measured:
         pictures: those that were measured, by name.
         failures: what was wrong with each of the others, the error of the first unit.
         units_resumed: units that an earlier run had finished.
+        timing: where the time went.
     """
 
     rows: list[Row] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     failures: dict[Path, CdsrError] = field(default_factory=dict)
     units_resumed: int = 0
+    timing: Timing = field(default_factory=Timing)
 
 
 def run_bench(settings: Settings, jobs: int, on_progress: Callable[[Progress], None]) -> Measured:
@@ -65,6 +69,7 @@ def run_bench(settings: Settings, jobs: int, on_progress: Callable[[Progress], N
         ModelError, DeviceError: a codec or an enlarger cannot run here.
         CdsrError: a process died.
     """
+    begin_s = time.perf_counter()
     journal = settings.output / JOURNAL
     _make_folders(settings.output)
     measured = Measured()
@@ -76,12 +81,15 @@ def run_bench(settings: Settings, jobs: int, on_progress: Callable[[Progress], N
     cost = sum(unit.cost for unit in units)
     cost_done = cost - sum(unit.cost for unit in waiting)
     on_progress(Progress(len(units), len(rows), cost, cost_done))
-    for done, (unit, outcome) in enumerate(_outcomes(waiting, settings, jobs), 1):
+    timing = measured.timing
+    timing.processes = max(1, min(jobs, len(waiting)))
+    for done, (unit, outcome) in enumerate(_outcomes(waiting, settings, timing.processes), 1):
         if isinstance(outcome, CdsrError):
             measured.failures.setdefault(unit.path, outcome)
         else:
-            append_to_journal(journal, unit.key, outcome)
-            rows[unit.key] = outcome
+            append_to_journal(journal, unit.key, outcome.row)
+            rows[unit.key] = outcome.row
+            timing.add(outcome.spent, time.perf_counter() - begin_s)
         cost_done += unit.cost
         on_progress(Progress(len(units), measured.units_resumed + done, cost, cost_done))
     _collect(measured, units, rows)
@@ -119,17 +127,17 @@ def _still_valid(finished: dict[str, Row | None], settings: Settings) -> dict[st
 
 
 def _outcomes(
-    units: Sequence[Unit], settings: Settings, jobs: int
-) -> Iterator[tuple[Unit, Row | CdsrError | None]]:
-    """Each unit with its row, or with the error that its picture is to blame for."""
-    if jobs == 1 or len(units) < 2:
+    units: Sequence[Unit], settings: Settings, processes: int
+) -> Iterator[tuple[Unit, Finished | CdsrError]]:
+    """Each unit with what came of it, or with the error that its picture is to blame for."""
+    if processes == 1:
         yield from ((unit, _try_to_measure(unit, settings)) for unit in units)
         return
     pool = ProcessPoolExecutor(
-        max_workers=min(jobs, len(units)),
+        max_workers=processes,
         mp_context=multiprocessing.get_context("spawn"),  # torch's threads do not survive a fork
         initializer=_start_worker,
-        initargs=(max(1, _cpu_count() // jobs),),
+        initargs=(max(1, _cpu_count() // processes),),
     )
     with pool:
         futures = {pool.submit(_try_to_measure, unit, settings): unit for unit in units}
@@ -146,7 +154,7 @@ def _outcomes(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _try_to_measure(unit: Unit, settings: Settings) -> Row | CdsrError | None:
+def _try_to_measure(unit: Unit, settings: Settings) -> Finished | CdsrError:
     try:
         return measure(unit, settings)
     except (InputImageError, LimitError) as error:

@@ -31,10 +31,10 @@ def find_detail(x: NDArray[np.uint8], side_px: int) -> tuple[int, int]:
     return corners[int(np.argmax(sums))]
 
 
-def cut_out(x: NDArray[np.uint8], x_hat: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    """The part of x_hat that shows where x has most detail; at most side_px each way."""
-    top, left = find_detail(x, side_px)
-    return x_hat[top : top + side_px, left : left + side_px]
+def cut_out(pixels: NDArray[np.uint8], corner: tuple[int, int], side_px: int) -> NDArray[np.uint8]:
+    """The square of a picture from this corner (top, left) on; at most side_px each way."""
+    top, left = corner
+    return pixels[top : top + side_px, left : left + side_px]
 
 
 def view_bytes(pixels: NDArray[np.uint8]) -> bytes:

@@ -1,8 +1,7 @@
-"""Pictures and stand-ins for the codec."""
+"""Pictures."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-
-from cdsrcodec.evaluation.anchors import Coded
 
 
 def make_picture(height_px: int, width_px: int, *, seed: int = 0) -> NDArray[np.uint8]:
@@ -25,24 +22,10 @@ def make_picture(height_px: int, width_px: int, *, seed: int = 0) -> NDArray[np.
     return x
 
 
-def quantise(x: NDArray[np.uint8], quality: float) -> Coded:
-    """A codec in a line: rounding to steps of 2^(7 - quality), then zlib."""
-    step = 2 ** round(7 - quality)
-    symbols = (x // step).astype(np.uint8)
-    x_hat = (symbols.astype(int) * step + step // 2).clip(0, 255).astype(np.uint8)
-    return Coded(zlib.compress(symbols.tobytes()), x_hat)
-
-
 @pytest.fixture
 def picture() -> Callable[..., NDArray[np.uint8]]:
     """Makes a picture of (height_px, width_px)."""
     return make_picture
-
-
-@pytest.fixture
-def quantiser() -> Callable[[NDArray[np.uint8], float], Coded]:
-    """A codec for qualities 1..7 whose rate and PSNR rise with the quality."""
-    return quantise
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from cdsrcodec.evaluation.bd_rate import (
     bd_rate_percent,
     common_range_db,
     make_curve,
-    mean_points,
 )
 
-# Means over the 24 Kodak images as CompressAI publishes them, MSE-trained, qualities 1-8.
+# Means over the 24 Kodak images as CompressAI publishes them (results/image/kodak, BSD 3-Clause
+# Clear), MSE-trained, qualities 1-8.
 HYPERPRIOR = make_curve(
     [0.13129, 0.20889, 0.31986, 0.47836, 0.66868, 0.93883, 1.25917, 1.66022],
     [27.5815, 29.1967, 30.9722, 32.8382, 34.5262, 36.7434, 38.5839, 40.5569],
@@ -63,12 +63,17 @@ def test_a_curve_needs_a_psnr_for_every_rate() -> None:
         make_curve([0.1, 0.2], [30])
 
 
-def test_points_are_averaged_over_images_per_quality() -> None:
-    points = [(2.0, 0.5, 34.0), (1.0, 0.1, 28.0), (2.0, 0.7, 36.0), (1.0, 0.3, 30.0)]
-    assert mean_points(points) == [
-        pytest.approx((1.0, 0.2, 29.0)),
-        pytest.approx((2.0, 0.6, 35.0)),
-    ]
+@pytest.mark.parametrize(
+    ("method", "percent", "psnr_db"),
+    [("akima", -4.4252, 0.11941), ("pchip", -4.4175, 0.11969), ("cubic", -4.4205, 0.12041)],
+)
+def test_the_example_of_the_bjontegaard_package_gives_its_deltas(
+    method: str, percent: float, psnr_db: float
+) -> None:
+    anchor = make_curve([9487.76, 4593.60, 2486.44, 1358.24], [40.037, 38.615, 36.845, 34.851])
+    test = make_curve([9787.80, 4469.00, 2451.52, 1356.24], [40.121, 38.651, 36.970, 34.987])
+    assert bd_rate_percent(anchor, test, method=method) == pytest.approx(percent, abs=5e-5)
+    assert bd_psnr_db(anchor, test, method=method) == pytest.approx(psnr_db, abs=5e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from cdsrcodec.evaluation.metrics import luma, ms_ssim_rgb, psnr_rgb_db, psnr_y_db, ssimulacra2
 
@@ -14,6 +16,21 @@ Picture = NDArray[np.uint8]
 
 def flat(value: int, height_px: int = 8, width_px: int = 10) -> Picture:
     return np.full((height_px, width_px, 3), value, np.uint8)
+
+
+def test_the_metrics_of_a_photograph_are_those_of_reference_implementations() -> None:
+    sample = Path(__file__).resolve().parents[3] / "sample_images" / "cat.png"
+    with Image.open(sample) as image:
+        x = np.asarray(image.convert("RGB"))[40:240, 100:300]
+    x_hat = (x // 16 * 16 + 8).astype(np.uint8)
+    # scikit-image 0.26: metrics.peak_signal_noise_ratio of RGB and of color.rgb2ycbcr's Y,
+    # data_range 255; pytorch-msssim 1.0: ms_ssim of each channel alone, their mean.
+    assert psnr_rgb_db(x, x_hat) == pytest.approx(34.84553468904195)
+    assert psnr_rgb_db(x, x_hat, shave_px=4) == pytest.approx(34.843055826748845)
+    assert psnr_y_db(x, x_hat) == pytest.approx(39.665434101059375)
+    assert psnr_y_db(x, x_hat, shave_px=4) == pytest.approx(39.655011474521466)
+    channels = [0.990199863910675, 0.9908299446105957, 0.9905989766120911]
+    assert ms_ssim_rgb(x, x_hat) == pytest.approx(sum(channels) / 3, abs=1e-6)
 
 
 def test_psnr_of_an_error_of_one_step_everywhere_is_48_13_db() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from cdsrcodec import api
 from cdsrcodec.errors import InputImageError
+from cdsrcodec.evaluation.bench import measuring
 from cdsrcodec.evaluation.bench.measuring import encode_timed, encode_within, measure, peak_memory
 from cdsrcodec.evaluation.bench.plan import Settings, Unit, inspect_picture, plan_units
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
@@ -25,7 +27,7 @@ Picture = NDArray[np.uint8]
 JPEG = PILLOW_CODECS["jpeg"]
 
 
-def settings_for(tmp_path: Path, task: Literal["native", "sr4"], *names: str) -> Settings:
+def settings_for(tmp_path: Path, task: Literal["native", "lr4", "sr4"], *names: str) -> Settings:
     """Of codecs at two rungs each, on one picture of 51x66 px."""
     rungs = {"cdsr1": (1.0, 4.0), "jpeg": (10.0, 60.0), "jp2": (26.0, 34.0)}
     codecs = tuple(find_codec(name, device="cpu") for name in names)
@@ -49,7 +51,7 @@ def measure_all(settings: Settings, path: Path) -> dict[tuple[str, str, float | 
     return {
         (unit.codec.name if unit.codec else ORIGINAL, unit.enlarger, unit.rung): measure(
             unit, settings
-        )
+        ).row
         for unit in units_of(settings, path)
     }
 
@@ -74,7 +76,7 @@ def test_a_native_row_counts_the_bytes_of_the_file_and_compares_its_picture(
     assert row.ssimulacra2 is None
     assert row.view is not None
     with Image.open(view_path(tmp_path / "out", row.view)) as view:
-        np.testing.assert_array_equal(np.asarray(view), cut_out(x, x_hat, 16))
+        np.testing.assert_array_equal(np.asarray(view), cut_out(x_hat, find_detail(x, 16), 16))
 
 
 def test_cdsr1_is_measured_by_its_streams(tmp_path: Path, photograph: Path) -> None:
@@ -118,7 +120,7 @@ def test_task_sr4_codes_the_quarter_and_compares_four_times_that(
 def test_the_latent_enlarger_reads_the_stream(tmp_path: Path, photograph: Path) -> None:
     settings = settings_for(tmp_path, "sr4", "cdsr1")
     unit = next(u for u in units_of(settings, photograph) if (u.enlarger, u.rung) == ("latent", 4))
-    row = measure(unit, settings)
+    row = measure(unit, settings).row
     with Image.open(photograph) as image:
         hr = np.asarray(image)[:48, :64]
     stream = api.encode(downscale(hr, 4), quality=4.0, device="cpu")
@@ -126,6 +128,39 @@ def test_the_latent_enlarger_reads_the_stream(tmp_path: Path, photograph: Path) 
     assert row is not None
     assert row.stream_bytes == len(stream)
     assert row.psnr_rgb_db == pytest.approx(psnr_rgb_db(hr, x_sr, shave_px=4))
+
+
+def test_task_lr4_codes_the_quarter_and_compares_it(tmp_path: Path, photograph: Path) -> None:
+    rows = measure_all(settings_for(tmp_path, "lr4", "jp2"), photograph)
+    with Image.open(photograph) as image:
+        lr = downscale(np.asarray(image)[:48, :64], 4)
+    codec = PILLOW_CODECS["jp2"]
+    stream = codec.encode(lr, 34)
+    row = rows["jp2", "", 34.0]
+    assert row is not None
+    assert (row.width_px, row.height_px, row.stream_bytes) == (16, 12, len(stream))
+    assert row.bpp == row.bpp_output == pytest.approx(8 * len(stream) / (12 * 16))
+    assert row.psnr_rgb_db == pytest.approx(psnr_rgb_db(lr, codec.decode(stream)))
+    assert list(rows) == [("jp2", "", 26.0), ("jp2", "", 34.0)]
+
+
+def test_seconds_of_codec_and_metrics_are_told_apart(
+    tmp_path: Path, photograph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep_and_compare(x: Picture, x_hat: Picture, **options: int) -> float:
+        time.sleep(0.03)
+        return psnr_rgb_db(x, x_hat, **options)
+
+    monkeypatch.setattr(measuring, "psnr_rgb_db", sleep_and_compare)
+    measuring._warm_up.cache_clear()
+    unit = units_of(settings_for(tmp_path, "native", "jp2"), photograph)[0]
+    finished = measure(unit, settings_for(tmp_path, "native", "jp2"))
+    assert finished.row is not None
+    assert finished.row.encode_s is not None
+    coding_s = finished.row.encode_s + finished.row.decode_s
+    assert coding_s <= finished.spent.codec_s < coding_s + 0.02
+    assert finished.spent.loading_s > 0
+    assert finished.spent.metrics_s >= 0.03
 
 
 def test_direct_coding_stays_within_the_bytes_of_the_reference(
@@ -201,8 +236,8 @@ def test_the_cut_out_is_where_the_detail_is() -> None:
     x[40:60, 70:90] = np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8)
     top, left = find_detail(x, 32)
     assert (top, left) == (32, 64)
-    assert cut_out(x, x, 32).shape == (32, 32, 3)
-    assert cut_out(x, x, 500).shape == x.shape
+    np.testing.assert_array_equal(cut_out(x, (top, left), 32), x[32:64, 64:96])
+    assert cut_out(x, find_detail(x, 500), 500).shape == x.shape
 
 
 def test_a_key_says_all_that_a_row_rests_on(tmp_path: Path, photograph: Path) -> None:
@@ -218,9 +253,24 @@ def test_a_key_says_all_that_a_row_rests_on(tmp_path: Path, photograph: Path) ->
         assert units_of(changed, photograph)[0].key != key
 
 
+def test_the_key_of_direct_coding_rests_on_the_scale_that_is_searched(
+    tmp_path: Path, photograph: Path
+) -> None:
+    settings = settings_for(tmp_path, "sr4", "jpeg")
+    narrower = dataclasses.replace(JPEG, scale=dataclasses.replace(JPEG.scale, lowest=5))
+    pairs = zip(
+        units_of(settings, photograph),
+        units_of(dataclasses.replace(settings, codecs=(narrower,)), photograph),
+        strict=True,
+    )
+    changed = {(a.enlarger, a.rung) for a, b in pairs if a.key != b.key}
+    assert changed == {(DIRECT, rung) for rung in (0.0, 10.0, 60.0)}
+
+
 def test_a_picture_too_small_for_its_task_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "small.png"
     Image.new("RGB", (11, 40)).save(path)
     assert inspect_picture(path, "native").width_px == 11
+    assert inspect_picture(path, "lr4").width_px == 2
     with pytest.raises(InputImageError, match=r"small\.png: a side is below 12 px"):
         inspect_picture(path, "sr4")

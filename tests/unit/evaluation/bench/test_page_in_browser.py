@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ import pytest
 from cdsrcodec.evaluation.bd_rate import make_curve
 from cdsrcodec.evaluation.bench.plan import Settings
 from cdsrcodec.evaluation.bench.report import write_report
+from cdsrcodec.evaluation.bench.rows import DIRECT
 from cdsrcodec.evaluation.bench.running import Measured
+from cdsrcodec.evaluation.bench.timing import Spent
 
 if TYPE_CHECKING:
     Page = Any  # of conftest.py, which cannot be imported
@@ -108,6 +111,26 @@ def test_the_deltas_change_with_the_anchor(page: Page, report: Path) -> None:
     assert [row[0] for row in table(page, "deltas")] == ["webp"]
     choose(page, "delta-anchor", "vtm (published)")
     assert [row[0] for row in table(page, "deltas")] == ["webp", "jpeg"]
+    assert page.errors == []
+
+
+def test_crossovers_are_shown_where_there_are_enlarged_codecs(
+    page: Page, report: Path, settings: Settings, measured: Measured
+) -> None:
+    hidden = "document.getElementById('crossover-section').hidden"
+    page.open(report, 1200)
+    assert page.evaluate(hidden) is True
+    enlargers = {"webp": "bicubic", "jpeg": DIRECT}
+    measured.rows = [replace(row, enlarger=enlargers[row.codec]) for row in measured.rows]
+    measured.timing.add(Spent(1.0, 0.5, 0.25), wall_s=2.0)
+    write_report(settings, measured, {}, "webp bicubic")
+    page.open(report, 1200)
+    assert page.evaluate(hidden) is False
+    ((enlarged, direct, *_, reason),) = table(page, "crossovers")
+    assert (enlarged, direct) == ("webp bicubic", "jpeg direct")
+    assert reason == "enlarging is ahead at the highest common rate"
+    about = page.evaluate("document.getElementById('about').textContent")
+    assert "1 units of work in 2.0 s by 1 process, codecs 50.0 %, metrics 25.0 %" in about
     assert page.errors == []
 
 

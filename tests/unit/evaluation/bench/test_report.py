@@ -83,12 +83,14 @@ def test_the_summary_names_codecs_pictures_curves_deltas_and_failures(report: Pa
         ("jpeg", "webp"), ("webp", "jpeg"), ("vtm (published)", "webp"), ("vtm (published)", "jpeg")
     }  # fmt: skip
     assert list(summary["failures"]) == ["<b>roken.png"]
+    assert summary["timing"]["shares_percent"] == {}
 
 
 def test_the_report_has_its_files_and_returns_the_deltas_against_the_anchor(
     settings: Settings, measured: Measured
 ) -> None:
-    (delta,) = write_report(settings, measured, {}, "jpeg")
+    (delta,), crossovers = write_report(settings, measured, {}, "jpeg")
+    assert crossovers == []
     assert (delta.anchor, delta.test, delta.interpolation) == ("jpeg", "webp", "pchip")
     assert delta.bd_psnr_db == pytest.approx(1.0)
     report = settings.output

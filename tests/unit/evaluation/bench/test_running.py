@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from PIL import Image
 from cdsrcodec.errors import FileAccessError, InputImageError, ModelError
 from cdsrcodec.evaluation.bench import running
 from cdsrcodec.evaluation.bench.journal import append_to_journal, read_journal
-from cdsrcodec.evaluation.bench.measuring import measure
+from cdsrcodec.evaluation.bench.measuring import Finished, measure
 from cdsrcodec.evaluation.bench.plan import Settings, Unit
 from cdsrcodec.evaluation.bench.rows import Row, to_csv
 from cdsrcodec.evaluation.bench.running import JOURNAL, Measured, Progress, run_bench
+from cdsrcodec.evaluation.bench.timing import Spent, Timing, timing_line
 
 
 def run(settings: Settings, jobs: int = 1) -> tuple[Measured, list[Progress]]:
@@ -45,7 +47,7 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(
     unbroken, _ = run(dataclasses.replace(settings, output=tmp_path / "unbroken"))
     measured_units: list[Unit] = []
 
-    def die_after_three(unit: Unit, settings: Settings) -> Row | None:
+    def die_after_three(unit: Unit, settings: Settings) -> Finished:
         if len(measured_units) == 3:
             raise KeyboardInterrupt
         measured_units.append(unit)
@@ -104,7 +106,7 @@ def test_a_folder_of_bad_pictures_ends_with_the_first_error(settings: Settings) 
 def test_a_codec_that_cannot_run_ends_the_sweep(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(unit: Unit, settings: Settings) -> Row | None:
+    def refuse(unit: Unit, settings: Settings) -> Finished:
         raise ModelError("no weights")
 
     monkeypatch.setattr(running, "measure", refuse)
@@ -118,6 +120,35 @@ def test_a_report_that_cannot_be_written_is_refused_before_any_work(
     (tmp_path / "file").write_text("")
     with pytest.raises(FileAccessError, match="file"):
         run(dataclasses.replace(settings, output=tmp_path / "file"))
+
+
+def test_the_harness_has_what_neither_codecs_nor_metrics_nor_loading_took(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, row: Callable[..., Row]
+) -> None:
+    def pretend(unit: Unit, settings: Settings) -> Finished:
+        time.sleep(0.02)
+        return Finished(row("a.png", "jpeg", 1.0), Spent(0.01, 0.005, 0.001))
+
+    monkeypatch.setattr(running, "measure", pretend)
+    timing = run(settings)[0].timing
+    assert (timing.processes, timing.units) == (1, 8)
+    assert timing.spent == pytest.approx((0.08, 0.04, 0.008))
+    assert timing.wall_s >= 8 * 0.02
+    shares = timing.shares_percent()
+    assert shares["codecs"] == pytest.approx(100 * 0.08 / timing.wall_s)
+    assert shares["harness"] == pytest.approx(100 * (1 - 0.128 / timing.wall_s))
+    again = run(settings)[0].timing
+    assert (again.units, again.shares_percent()) == (0, {})
+
+
+def test_the_time_of_two_processes_is_twice_the_wall_time() -> None:
+    timing = Timing(processes=2)
+    timing.add(Spent(3.0, 1.0, 0.5), wall_s=4.0)
+    timing.add(Spent(2.0, 0.5), wall_s=5.0)
+    assert timing_line(timing) == (
+        "2 units in 5.0 s x 2: codecs 50.0 %, metrics 15.0 %, loading 5.0 %, harness 30.0 %"
+    )
+    assert timing_line(Timing()) == "nothing was measured anew"
 
 
 @pytest.mark.slow

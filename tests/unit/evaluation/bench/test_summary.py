@@ -9,10 +9,10 @@ from pathlib import Path
 import bjontegaard
 import pytest
 
-from cdsrcodec.evaluation.anchors import load_published
 from cdsrcodec.evaluation.bd_rate import bd_rate_percent, make_curve
 from cdsrcodec.evaluation.bench.rows import Row, to_csv
 from cdsrcodec.evaluation.bench.summary import Spread, all_deltas, plain, summarise
+from cdsrcodec.evaluation.published import load_published
 
 SHARED = Path(__file__).resolve().parents[5] / "shared"
 MakeRow = Callable[..., Row]
