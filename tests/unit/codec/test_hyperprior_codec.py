@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cdsrcodec.codec import Target, decode_pixels, decode_symbols, encode_pixels
 from cdsrcodec.codec.encoding import analyse
-from cdsrcodec.codec.tiles import NEEDS
+from cdsrcodec.codec.tiles import NEEDS, PROGRAM_BYTES
 from cdsrcodec.container import read_stream
 from cdsrcodec.errors import DesyncError, LimitError, ModelError
 from cdsrcodec.models.registry import CodecEntry
@@ -186,3 +186,18 @@ def test_tiles_give_the_latent_and_the_picture_of_one_piece(
     monkeypatch.setitem(NEEDS, CODEC, replace(needs, **small))
     assert (analyse(hyperprior, x, 3.0, CPU)[0] - y_gained).abs().max() < TIE
     assert np.abs(decode(data) - whole).max() <= 1
+
+
+@pytest.mark.usefixtures("hyperprior")
+def test_a_limit_of_memory_gives_smaller_tiles_or_is_refused(crop: Crop) -> None:
+    x = crop(330, 20)
+    data = encode(x)
+    needs = NEEDS[CODEC]
+    limit = PROGRAM_BYTES + needs.synthesis.least_bytes((2, 21)) + 2_000_000
+    within: dict[str, Any] = {"device": CPU, "max_memory_bytes": limit}
+    assert needs.synthesis.within(limit, 0, (2, 21)).core < 21
+    assert encode_pixels(x, quality=4, codec=CODEC, **within) == data
+    tiled = decode_pixels(data, sr=1, upscaler="", **within).astype(int)
+    assert np.abs(tiled - decode(data)).max() <= 1
+    with pytest.raises(LimitError, match="hint: --max-memory"):
+        decode_pixels(data, sr=1, upscaler="", device=CPU, max_memory_bytes=limit // 2)
