@@ -15,6 +15,7 @@ from cdsrcodec.cli.info import info
 from cdsrcodec.cli.models import models
 from cdsrcodec.cli.train import train
 from cdsrcodec.cli.upscale import upscale
+from cdsrcodec.cli.upscaler import upscaler
 from cdsrcodec.cli.verify import verify
 
 # Imported for --help already, so none of them imports torch before it runs.
@@ -57,4 +58,5 @@ def cli() -> None:
 
 for command in COMMANDS:
     cli.add_command(command)
-train.add_command(enlarger)
+for recipe in (upscaler, enlarger):
+    train.add_command(recipe)
