@@ -99,18 +99,17 @@ def _spread(spread: Mapping[str, float | None] | None, template: str) -> str:
 
 
 def _deltas(summaries: Sequence[Summary], anchor: str) -> Iterator[str]:
-    found = {
-        delta["test"]: delta
-        for summary in reversed(summaries)
-        for delta in summary["deltas"]
-        if (delta["anchor"], delta["interpolation"]) == (anchor, INTERPOLATION)
-    }
+    found: dict[str, Mapping[str, Any]] = {}
+    for summary in summaries:
+        for delta in summary["deltas"]:
+            if (delta["anchor"], delta["interpolation"]) == (anchor, INTERPOLATION):
+                found.setdefault(delta["test"], delta)
     rows = [
         [
             f"`{test}`",
             figure(delta["bd_rate_percent"], "{:+.1f} %"),
             figure(delta["bd_psnr_db"], "{:+.2f} dB"),
-            figure(delta["bd_rate_ms_ssim_percent"], "{:+.1f} %"),
+            figure(delta.get("bd_rate_ms_ssim_percent"), "{:+.1f} %"),
         ]
         for test, delta in found.items()
     ]

@@ -30,7 +30,7 @@ def test_a_sheet_has_a_row_a_quality_and_a_column_an_upscaler(
         for top in (0, SIDE + CAPTION_PX + GAP_PX)
     ]
     originals = [row[0] for row in panels]
-    assert np.array_equal(*originals)
+    assert np.array_equal(originals[0], originals[1])
     assert any(
         np.array_equal(originals[0], x[top : top + SIDE, left : left + SIDE])
         for top in range(17) for left in range(49)
