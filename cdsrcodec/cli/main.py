@@ -14,8 +14,8 @@ from cdsrcodec.cli.failures import OneLineErrorGroup
 from cdsrcodec.cli.info import info
 from cdsrcodec.cli.models import models
 from cdsrcodec.cli.train import train
+from cdsrcodec.cli.train_upscaler import upscaler
 from cdsrcodec.cli.upscale import upscale
-from cdsrcodec.cli.upscaler import upscaler
 from cdsrcodec.cli.verify import verify
 
 # Imported for --help already, so none of them imports torch before it runs.
