@@ -72,8 +72,16 @@ def parse_qualities(
     help="Of one codec, on its own scale; repeat for others. Default: its ladder.",
 )  # fmt: skip
 @click.option(
+    "--equal-bytes", is_flag=True,
+    help="The other codecs have the first one's points, each in no more bytes than that has.",
+)  # fmt: skip
+@click.option(
     "--upscalers", default=DEFAULT_UPSCALERS, show_default=True, callback=split_names,
     help=f"Of sr4, with commas: {', '.join(e.name for e in UPSCALERS if e.is_available)}.",
+)  # fmt: skip
+@click.option(
+    "--direct/--no-direct", default=True, show_default=True,
+    help="Of sr4: code the large pictures too, in the bytes of the small ones.",
 )  # fmt: skip
 @options.weights_option
 @click.option(
@@ -101,7 +109,9 @@ def bench(
     task: Literal["native", "lr4", "sr4"],
     codecs: tuple[str, ...],
     qualities: dict[str, tuple[float, ...]],
+    equal_bytes: bool,
     upscalers: tuple[str, ...],
+    direct: bool,
     upscaler_weights: Path | None,
     anchor: str | None,
     published_file: Path | None,
@@ -128,6 +138,8 @@ def bench(
         task=task,
         codecs=_available_codecs(codecs, device),
         qualities=qualities,
+        equal_bytes=equal_bytes,
+        direct=direct,
         enlargers=_available_upscalers(upscalers, upscaler_weights) if task == "sr4" else (),
         upscaler_weights=upscaler_weights,
         device=device,
@@ -199,6 +211,9 @@ def _check_qualities(settings: Settings) -> None:
     for name, rungs in settings.qualities.items():
         if name not in scales:
             message = f"'{name}' is not among the codecs"
+            raise click.BadParameter(message, param_hint="--qualities")
+        if settings.equal_bytes and name != settings.codecs[0].name:
+            message = f"with --equal-bytes {name} has those of {settings.codecs[0].name}"
             raise click.BadParameter(message, param_hint="--qualities")
         scale = scales[name]
         if not scale.lowest <= rungs[0] <= rungs[-1] <= scale.highest:

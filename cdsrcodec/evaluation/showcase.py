@@ -26,6 +26,17 @@ def captioned(picture: Image.Image, caption: str) -> Image.Image:
     return panel
 
 
+def in_grid(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Panels of one size in rows of one length, on white."""
+    width_px, height_px = (side + GAP_PX for side in rows[0][0].size)
+    size = (len(rows[0]) * width_px - GAP_PX, len(rows) * height_px - GAP_PX)
+    sheet = Image.new("RGB", size, "white")
+    for number, row in enumerate(rows):
+        for column, panel in enumerate(row):
+            sheet.paste(panel, (column * width_px, number * height_px))
+    return sheet
+
+
 def compose(
     picture: Image.Image, quality: float, crop_px: tuple[int, int, int, int]
 ) -> Image.Image:
@@ -53,13 +64,7 @@ def compose(
         captioned(native[1], f"decode, quality {quality:g}, {bytes_text}"),
         captioned(large, f"decode --sr 4 of the same {bytes_text}"),
     ]
-    width = sum(p.width for p in panels) + GAP_PX * (len(panels) - 1)
-    sheet = Image.new("RGB", (width, panels[0].height), "white")
-    left = 0
-    for panel in panels:
-        sheet.paste(panel, (left, 0))
-        left += panel.width + GAP_PX
-    return sheet
+    return in_grid([panels])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

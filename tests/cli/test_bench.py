@@ -69,6 +69,27 @@ def test_task_sr4_compares_enlargers(run: Run, pictures: Path, tmp_path: Path) -
     assert summary["codecs"]["jp2"]["qualities"] == [26, 30]
 
 
+def test_codecs_are_compared_at_equal_bytes(run: Run, pictures: Path, tmp_path: Path) -> None:
+    result = run(
+        "bench", pictures, "-o", tmp_path / "out", "--task", "sr4", "--codecs", "jpeg,jp2",
+        "--qualities", "jpeg=60,90", "--upscalers", "bicubic", "--crop", "0", "--equal-bytes",
+        "--no-direct",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = rows_of(tmp_path / "out")
+    assert {f"{row['codec']} {row['enlarger']}" for row in rows} == {
+        "original bicubic", "jpeg bicubic", "jp2 bicubic",
+    }  # fmt: skip
+    sizes = {
+        (row["image"], row["codec"], row["rung"]): int(row["stream_bytes"])
+        for row in rows if row["stream_bytes"]
+    }  # fmt: skip
+    matched = [key for key in sizes if key[1] == "jp2"]
+    assert {rung for _, _, rung in matched} <= {"60.0", "90.0"}
+    assert matched
+    assert all(sizes[key] <= sizes[key[0], "jpeg", key[2]] for key in matched)
+
+
 def test_bad_pictures_are_named_and_the_exit_code_is_theirs(
     run: Run, pictures: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +146,10 @@ def test_a_codec_that_cannot_run_is_left_out_with_a_note(
         (("--task", "sr4", "--published", "a.json"), "belongs to --task native"),
         (("--published", "a.json"), "--published"),
         (("--jobs", "0"), "--jobs"),
+        (
+            ("--codecs", "jp2,jpeg", "--qualities", "jpeg=10", "--equal-bytes"),
+            "with --equal-bytes jpeg has those of jp2",
+        ),
     ],
 )
 def test_wrong_usage_is_told_before_any_work(

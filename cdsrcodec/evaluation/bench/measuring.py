@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cdsrcodec import api
 from cdsrcodec.errors import InputImageError, LimitError
+from cdsrcodec.evaluation.bench.coding import Encoded, encode_timed, encode_unit
 from cdsrcodec.evaluation.bench.plan import (
     UPSCALE,
     Settings,
@@ -34,23 +35,14 @@ from cdsrcodec.evaluation.metrics import (
     psnr_y_db,
     ssimulacra2,
 )
-from cdsrcodec.evaluation.scales import Scale
 
 WARM_UP_SIDE_PX = 32
-
-
-class Encoded(NamedTuple):
-    """A stream, the quality it has, and the seconds that encoding took."""
-
-    stream: bytes
-    quality: float
-    encode_s: float
 
 
 class Finished(NamedTuple):
     """What came of a unit, and what its time went to.
 
-    `row` is None where direct coding cannot make a file as small as the reference's.
+    `row` is None where a codec cannot make a file as small as the reference's.
     """
 
     row: Row | None
@@ -115,10 +107,7 @@ def _make(unit: Unit, settings: Settings, coded: NDArray[np.uint8]) -> Made | No
     codec = unit.codec
     encoded: Encoded | None = None
     if codec is not None and unit.rung is not None:
-        if unit.enlarger == DIRECT:
-            encoded = _encode_directly(codec, settings, unit.path, unit.rung)
-        else:
-            encoded = _encode_rung(codec, unit.path, settings.task, unit.rung)
+        encoded = encode_unit(codec, settings, unit.path, unit.enlarger, unit.rung)
         if encoded is None:
             return None
     begin_s = time.perf_counter()
@@ -160,64 +149,6 @@ def _decode(
 
 def _weights_of(enlarger: str, settings: Settings) -> Path | None:
     return settings.upscaler_weights if enlarger == "esrgan" else None
-
-
-@lru_cache(maxsize=8)  # each enlarger of a rung needs the same stream
-def _encode_rung(codec: Codec, path: Path, task: Task, quality: float) -> Encoded:
-    return encode_timed(codec, load_small_picture(path, task), quality)
-
-
-def _encode_directly(codec: Codec, settings: Settings, path: Path, rung: float) -> Encoded | None:
-    """The picture itself in the bytes of the reference's small one; rung 0: the fewest."""
-
-    def encode(quality: float) -> Encoded:
-        return _encode_whole(codec, path, settings.task, quality)
-
-    if rung == 0:
-        return encode(codec.scale.lowest)
-    target_bytes = len(_encode_rung(settings.codecs[0], path, settings.task, rung).stream)
-    return encode_within(encode, codec.scale, target_bytes)
-
-
-@lru_cache(maxsize=32)  # the searches for all rungs begin at the same qualities
-def _encode_whole(codec: Codec, path: Path, task: Task, quality: float) -> Encoded:
-    return encode_timed(codec, load_picture(path, task), quality)
-
-
-def encode_timed(codec: Codec, x: NDArray[np.uint8], quality: float) -> Encoded:
-    """Encode x (H, W, 3)."""
-    begin_s = time.perf_counter()
-    stream = codec.encode(x, quality)
-    return Encoded(stream, quality, time.perf_counter() - begin_s)
-
-
-def encode_within(
-    encode: Callable[[float], Encoded], scale: Scale, target_bytes: int
-) -> Encoded | None:
-    """The best quality on a codec's grid whose file has at most so many bytes.
-
-    A bisection, for files that grow with the quality.
-
-    Args:
-        encode: codes one picture at a quality.
-        scale: the grid.
-        target_bytes: the most that the file may have.
-
-    Returns:
-        None where no file is so small.
-    """
-    best = encode(scale.lowest)
-    if len(best.stream) > target_bytes:
-        return None
-    low, high = 0, round((scale.highest - scale.lowest) / scale.step)
-    while low < high:
-        middle = (low + high + 1) // 2
-        tried = encode(scale.lowest + middle * scale.step)
-        if len(tried.stream) <= target_bytes:
-            low, best = middle, tried
-        else:
-            high = middle - 1
-    return best
 
 
 def _compare(x: NDArray[np.uint8], x_hat: NDArray[np.uint8], settings: Settings) -> Metrics:

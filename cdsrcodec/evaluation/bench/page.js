@@ -119,6 +119,7 @@ function drawDeltas() {
     { key: "test", title: "method" },
     { key: "bd_rate_percent", title: "BD-rate %", format: signed(2) },
     { key: "bd_psnr_db", title: "BD-PSNR dB", format: signed(3) },
+    { key: "bd_rate_ms_ssim_percent", title: "BD-rate % by MS-SSIM", format: signed(2) },
     { key: "low_db", title: "from dB", format: fixed(2) },
     { key: "high_db", title: "to dB", format: fixed(2) },
     { key: "reason", title: "none, because" },

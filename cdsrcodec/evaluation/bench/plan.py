@@ -29,8 +29,8 @@ UPSCALE: Final = 4
 MIN_SIDE_PX = {"native": 1, "lr4": UPSCALE, "sr4": 3 * UPSCALE}
 # Seconds a pixel, in those of the cheapest work: only the estimate of the time left knows them.
 _COSTS = {
-    "latent": 3.0, "wdsr": 5.0, "edsr": 8.0, "edsr-b2": 8.0, "srgan": 9.0, "esrgan": 60.0,
-    DIRECT: 10.0,
+    "latent": 3.0, "latent-perceptual": 3.0, "wdsr": 5.0, "edsr": 8.0, "edsr-b2": 8.0,
+    "srgan": 9.0, "esrgan": 60.0, DIRECT: 10.0,
 }  # fmt: skip
 
 
@@ -47,6 +47,9 @@ class Settings:
         codecs: the first one is the reference whose bytes direct coding is to meet.
         qualities: rungs by name of the codec; a codec that is not in it takes its ladder.
         enlargers: of task sr4, from sr.registry.UPSCALERS.
+        equal_bytes: each codec but the first one codes at the rungs of that, with the best quality
+            whose file has no more bytes than its file; qualities of its own it has none then.
+        direct: of task sr4, whether codecs are measured on the large picture as well.
         upscaler_weights: of esrgan, as api.upscale.
         device: of the networks.
         ssimulacra2: measure it as well, which takes longer than most codecs.
@@ -60,6 +63,8 @@ class Settings:
     codecs: tuple[Codec, ...]
     qualities: Mapping[str, tuple[float, ...]]
     enlargers: tuple[str, ...] = ("latent", "bicubic", "lanczos")
+    equal_bytes: bool = False
+    direct: bool = True
     upscaler_weights: Path | None = None
     device: str = "auto"
     ssimulacra2: bool = False
@@ -67,8 +72,13 @@ class Settings:
     version: str = ""
 
     def rungs(self, codec: Codec) -> tuple[float, ...]:
-        """The qualities at which a codec is measured."""
+        """The points of a codec's curve: its qualities, or those of the first codec."""
+        codec = self.codecs[0] if self.meets_bytes(codec) else codec
         return self.qualities.get(codec.name, codec.scale.ladder)
+
+    def meets_bytes(self, codec: Codec) -> bool:
+        """Whether a codec's qualities are searched for, to meet the first codec's bytes."""
+        return self.equal_bytes and codec.name != self.codecs[0].name
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ def plan_units(settings: Settings, picture: Picture) -> Iterator[Unit]:
         for rung in settings.rungs(codec):
             for enlarger in enlargers_for(settings, codec):
                 yield _unit(settings, picture, codec, enlarger, rung)
-        for rung in (0.0, *settings.rungs(settings.codecs[0])):
+        for rung in (0.0, *settings.rungs(settings.codecs[0])) if settings.direct else ():
             yield _unit(settings, picture, codec, DIRECT, rung)
 
 
@@ -163,7 +173,7 @@ def method_names(settings: Settings) -> list[str]:
     return [
         f"{codec.name} {enlarger}"
         for codec in settings.codecs
-        for enlarger in (*enlargers_for(settings, codec), DIRECT)
+        for enlarger in (*enlargers_for(settings, codec), *([DIRECT] if settings.direct else []))
     ]
 
 
@@ -182,7 +192,9 @@ def missing_enlarger(name: str, weights: Path | None) -> str | None:
 def _unit(
     settings: Settings, picture: Picture, codec: Codec | None, enlarger: str, rung: float | None
 ) -> Unit:
-    searched = codec.scale if codec and enlarger == DIRECT else None
+    meets_bytes = codec is not None and settings.meets_bytes(codec)
+    searched = codec.scale if codec and (enlarger == DIRECT or meets_bytes) else None
+    has_reference = bool(rung) and (enlarger == DIRECT or meets_bytes)
     basis = {
         "version": settings.version,
         "columns": [field.name for field in fields(Row)],
@@ -193,7 +205,7 @@ def _unit(
         "rung": rung,
         # Where a search begins, ends and may stop.
         "scale": [searched.lowest, searched.highest, searched.step] if searched else None,
-        "reference": settings.codecs[0].describe() if enlarger == DIRECT and rung else None,
+        "reference": settings.codecs[0].describe() if has_reference else None,
         "ssimulacra2": settings.ssimulacra2,
         "crop_px": settings.crop_px,
     }

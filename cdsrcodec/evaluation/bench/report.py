@@ -122,8 +122,11 @@ def delta_line(delta: Delta) -> str:
     """A delta in words, with its range and interpolation, or why there is none."""
     if delta.bd_rate_percent is None:
         return f"{delta.test} against {delta.anchor}: none ({delta.interpolation}), {delta.reason}"
-    return (
+    line = (
         f"{delta.test} against {delta.anchor}: {delta.bd_rate_percent:+.2f} %, "
         f"{delta.bd_psnr_db:+.3f} dB, over {delta.low_db:.2f} to {delta.high_db:.2f} dB "
         f"({delta.interpolation})"
     )
+    if delta.bd_rate_ms_ssim_percent is None:
+        return line
+    return f"{line}; by MS-SSIM {delta.bd_rate_ms_ssim_percent:+.2f} %"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,14 +57,29 @@ class Method:
 
     def curve(self) -> Curve:
         """Mean rate over the pixels of the output, and mean PSNR of RGB; each point once."""
-        pairs = {(p.mean("bpp_output"), p.mean("psnr_rgb_db")) for p in self.points}
-        known = [(bpp, db) for bpp, db in pairs if bpp is not None and db is not None]
+        return self._curve("psnr_rgb_db", float)
+
+    def ms_ssim_curve(self) -> Curve:
+        """The same with the mean MS-SSIM in decibels, -10 log10(1 - MS-SSIM)."""
+        return self._curve("ms_ssim", ms_ssim_db)
+
+    def _curve(self, measure: str, to_db: Callable[[float], float]) -> Curve:
+        pairs = {(p.mean("bpp_output"), p.mean(measure)) for p in self.points}
+        known = [(bpp, to_db(v)) for bpp, v in pairs if bpp is not None and v is not None]
         return make_curve([bpp for bpp, _ in known], [db for _, db in known])
+
+
+def ms_ssim_db(ms_ssim: float) -> float:
+    """MS-SSIM on the scale on which its curves are about as straight as those of PSNR."""
+    return math.inf if ms_ssim == 1 else -10 * math.log10(1 - ms_ssim)
 
 
 @dataclass(frozen=True)
 class Delta:
-    """`test` against `anchor` by one method of interpolation; `reason` why there is none."""
+    """`test` against `anchor` by one method of interpolation; `reason` why there is none.
+
+    `bd_rate_ms_ssim_percent` is the same by MS-SSIM in decibels; None where that cannot be told.
+    """
 
     anchor: str
     test: str
@@ -75,6 +90,7 @@ class Delta:
     low_db: float | None = None
     high_db: float | None = None
     reason: str | None = None
+    bd_rate_ms_ssim_percent: float | None = None
 
 
 def summarise(rows: Iterable[Row]) -> list[Method]:
@@ -112,11 +128,14 @@ def _spread(rows: Sequence[Row], name: str) -> Spread | None:
 
 def all_deltas(methods: Sequence[Method], published: Mapping[str, Curve]) -> Iterator[Delta]:
     """Every coded method against every other one, and against published curves."""
-    curves = {m.name: m.curve() for m in methods if m.codec != ORIGINAL}
+    coded = [m for m in methods if m.codec != ORIGINAL]
+    curves = {m.name: m.curve() for m in coded}
+    ms_ssim = {m.name: m.ms_ssim_curve() for m in coded}
     for test, curve in curves.items():
         for anchor, anchor_curve in curves.items():
             if anchor != test:
-                yield from _deltas(anchor, anchor_curve, test, curve, published=False)
+                for delta in _deltas(anchor, anchor_curve, test, curve, published=False):
+                    yield _with_ms_ssim(delta, ms_ssim[anchor], ms_ssim[test])
         for anchor, anchor_curve in published.items():
             yield from _deltas(anchor, anchor_curve, test, curve, published=True)
 
@@ -133,6 +152,14 @@ def _deltas(
             yield Delta(anchor, test, published, method, reason=str(error))
             continue
         yield Delta(anchor, test, published, method, rate_percent, psnr_db, low_db, high_db)
+
+
+def _with_ms_ssim(delta: Delta, anchor: Curve, test: Curve) -> Delta:
+    try:
+        percent = bd_rate_percent(anchor, test, method=delta.interpolation)
+    except ValueError:
+        return delta  # small pictures have no MS-SSIM, and a column of reasons would say just that
+    return replace(delta, bd_rate_ms_ssim_percent=percent)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  any dataclass, tuple or number

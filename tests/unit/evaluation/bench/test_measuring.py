@@ -15,7 +15,8 @@ from PIL import Image
 from cdsrcodec import api
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.evaluation.bench import measuring
-from cdsrcodec.evaluation.bench.measuring import encode_timed, encode_within, measure, peak_memory
+from cdsrcodec.evaluation.bench.coding import encode_timed, encode_within
+from cdsrcodec.evaluation.bench.measuring import measure, peak_memory
 from cdsrcodec.evaluation.bench.plan import Settings, Unit, inspect_picture, plan_units
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
 from cdsrcodec.evaluation.bench.views import cut_out, find_detail, view_path
@@ -193,6 +194,34 @@ def test_a_codec_whose_smallest_file_is_larger_has_no_row(tmp_path: Path, photog
     assert reference.stream_bytes is not None
     assert floor.stream_bytes > reference.stream_bytes
     assert rows["jpeg", DIRECT, 4.0] is None
+
+
+def test_with_equal_bytes_the_other_codecs_meet_those_of_the_first_one(
+    tmp_path: Path, picture: Callable[..., Picture]
+) -> None:
+    (tmp_path / "out" / "views").mkdir(parents=True)
+    path = tmp_path / "a.png"
+    Image.fromarray(picture(96, 128)).save(path)
+    own = settings_for(tmp_path, "sr4", "jpeg", "jp2")
+    settings = dataclasses.replace(own, equal_bytes=True, direct=False)
+    rows = measure_all(settings, path)
+    assert {rung for _, _, rung in rows} == {None, 10.0, 60.0}
+    assert DIRECT not in {enlarger for _, enlarger, _ in rows}
+    for rung in (10.0, 60.0):
+        reference = rows["jpeg", "bicubic", rung]
+        assert reference is not None
+        assert reference.stream_bytes is not None
+        assert reference.quality == rung
+        within = rows["jp2", "bicubic", rung]
+        if rung == 60.0:
+            assert within is not None
+        if within is not None:
+            assert within.stream_bytes is not None
+            assert within.stream_bytes <= reference.stream_bytes
+            assert within.bpp == 8 * within.stream_bytes / (24 * 32)
+    unequal = {unit.key: unit.codec for unit in units_of(own, path)}
+    kept = {u.codec.name for u in units_of(settings, path) if u.codec and u.key in unequal}
+    assert kept == {"jpeg"}
 
 
 def test_the_search_finds_the_best_quality_within_the_bytes(

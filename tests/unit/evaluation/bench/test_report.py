@@ -110,6 +110,8 @@ def test_a_delta_in_words_has_its_range_or_its_reason() -> None:
     assert delta_line(delta) == (
         "webp against jpeg: -12.35 %, +1.000 dB, over 29.50 to 34.50 dB (pchip)"
     )
+    both = dataclasses.replace(delta, bd_rate_ms_ssim_percent=-9.876)
+    assert delta_line(both) == f"{delta_line(delta)}; by MS-SSIM -9.88 %"
     none = Delta("jpeg", "webp", False, "akima", reason="too short")
     assert delta_line(none) == "webp against jpeg: none (akima), too short"
 

@@ -57,6 +57,23 @@ def test_a_rate_factor_is_the_delta_by_both_interpolations(row: MakeRow) -> None
         assert deltas["webp", "jpeg", interpolation].bd_rate_percent == pytest.approx(25)
         assert (delta.low_db, delta.high_db) == (28, 34)
         assert delta.reason is None
+        assert delta.bd_rate_ms_ssim_percent is None  # none was measured
+
+
+def test_the_delta_by_ms_ssim_is_of_its_decibels(row: MakeRow) -> None:
+    rows = [
+        row(image, codec, rung, bpp_output=factor * 0.1 * 2**rung, ms_ssim=1 - 0.5**rung)
+        for codec, factor in (("jpeg", 1.0), ("webp", 0.5))
+        for image in ("a", "b") for rung in (1.0, 2.0, 3.0)
+    ]  # fmt: skip
+    methods = summarise(rows)
+    assert list(methods[0].ms_ssim_curve().psnr_db) == pytest.approx([3.0103, 6.0206, 9.0309])
+    delta = next(d for d in all_deltas(methods, {}) if d.test == "webp")
+    assert delta.bd_rate_ms_ssim_percent == pytest.approx(-50)
+    perfect = [row("a", "jpeg", 1.0, ms_ssim=1.0), row("a", "webp", 1.0, ms_ssim=None)]
+    curves = [method.ms_ssim_curve() for method in summarise(perfect)]
+    assert curves[0].psnr_db[0] == math.inf
+    assert len(curves[1].bpp) == 0
 
 
 def test_deltas_are_those_of_the_bjontegaard_package(row: MakeRow) -> None:
