@@ -14,6 +14,7 @@ from cdsrcodec.cli.failures import OneLineErrorGroup
 from cdsrcodec.cli.info import info
 from cdsrcodec.cli.models import models
 from cdsrcodec.cli.train import train
+from cdsrcodec.cli.train_codec import codec
 from cdsrcodec.cli.upscale import upscale
 from cdsrcodec.cli.verify import verify
 
@@ -57,4 +58,5 @@ def cli() -> None:
 
 for command in COMMANDS:
     cli.add_command(command)
-train.add_command(enlarger)
+for recipe in (codec, enlarger):
+    train.add_command(recipe)
