@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Unpack
+from typing import TypedDict, Unpack
 
 import click
 from click.core import ParameterSource
@@ -12,7 +12,7 @@ from cdsrcodec.cli import options
 from cdsrcodec.cli.train import LoopOptions, announce, display, finite, loop_config, run_options
 from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1, CODECS, METRICS, codec_named
 
-MS_SSIM_MIN_PATCH_PX = 176  # that of training.distortion, which imports torch
+MS_SSIM_MIN_PATCH_PX = 176  # halved four times it holds a window of 11 pixels
 ONLY_FOR = {
     "quality": BMSHJ2018_HYPERPRIOR,
     "high_rate_bias": CDSR1,
@@ -20,6 +20,17 @@ ONLY_FOR = {
     "from_zero": CDSR1,
 }
 """Options of `train codec` that belong to one codec."""
+
+
+class RecipeOptions(TypedDict):
+    """What the recipes of all codecs take."""
+
+    data: Path
+    metric: str
+    patch_px: int
+    batch: int
+    factors: tuple[int, ...]
+    seed: int
 
 
 @click.command()
@@ -88,16 +99,20 @@ def codec(
     check_codec_options(context, name)
     if from_zero and start is not None:
         raise click.UsageError("--from-zero and --start exclude each other")
+    shared: RecipeOptions = {
+        "data": data,
+        "metric": metric,
+        "patch_px": patch_px,
+        "batch": batch,
+        "factors": factors,
+        "seed": seed,
+    }
     config: CodecRecipeConfig | HyperpriorRecipeConfig
     if quality is None:
         start = None if from_zero else start or codec_named(CDSR1).folder
-        config = CodecRecipeConfig(
-            data, patch_px, batch, factors, high_rate_bias, part, start, seed, metric
-        )
+        config = CodecRecipeConfig(**shared, high_rate_bias=high_rate_bias, part=part, start=start)
     else:
-        config = HyperpriorRecipeConfig(
-            data, quality, metric, patch_px, batch, factors, start, seed
-        )
+        config = HyperpriorRecipeConfig(**shared, quality=quality, start=start)
     with display("codec") as on_step:
         weights = train_codec(config, loop_config(seed, **loop), resolve_device(device), on_step)
     announce(weights, "FOLDER" if quality is None else "FILE")

@@ -15,8 +15,6 @@ LMBDAS = {
 """RD weights of qualities 1..8, by metric, as CompressAI's zoo was trained."""
 MIDDLE = 3
 """Level (quality - 1) whose weight the others are compared with."""
-MS_SSIM_MIN_PATCH_PX = 176
-"""It halves a patch four times, and is then to hold a window of 11 pixels; divisible by 16."""
 
 
 def distortion(x_hat: Tensor, x: Tensor, metric: str) -> tuple[Tensor, dict[str, Tensor]]:
@@ -24,7 +22,7 @@ def distortion(x_hat: Tensor, x: Tensor, metric: str) -> tuple[Tensor, dict[str,
 
     Args:
         x_hat: (B, 3, H, W), nominally [0, 1].
-        x: the same shape, in [0, 1]; sides of MS_SSIM_MIN_PATCH_PX at least for "ms-ssim".
+        x: the same shape, in [0, 1]; sides above 160 for "ms-ssim".
         metric: "mse" for 255^2 * MSE, "ms-ssim" for 1 - MS-SSIM.
 
     Returns:
