@@ -149,8 +149,8 @@ def decode(
         data: a .cdsr stream.
         sr: 1 for native size, 4 for four times that each way, or for the full size of a
             picture that was reduced when it was encoded.
-        upscaler: what makes the 4x picture: "latent", or from the native one, those of
-            `upscale`.
+        upscaler: what makes the 4x picture: "latent" or "latent-perceptual", or from the
+            native one, those of `upscale`.
         upscaler_weights: as upscale.
         device: "auto", "cpu" or "cuda", for the transforms.
         precision: of the network that makes the 4x picture: "fp32", "bf16", or "auto" for

@@ -16,6 +16,7 @@ from cdsrcodec.cli.models import models
 from cdsrcodec.cli.train import train
 from cdsrcodec.cli.train_codec import codec
 from cdsrcodec.cli.upscale import upscale
+from cdsrcodec.cli.upscaler import upscaler
 from cdsrcodec.cli.verify import verify
 
 # Imported for --help already, so none of them imports torch before it runs.
@@ -58,5 +59,5 @@ def cli() -> None:
 
 for command in COMMANDS:
     cli.add_command(command)
-for recipe in (codec, enlarger):
+for recipe in (codec, upscaler, enlarger):
     train.add_command(recipe)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 import click
 
 from cdsrcodec.cli import options
-from cdsrcodec.models.registry import codec_named
 
 if TYPE_CHECKING:
     from cdsrcodec.training.loop import LoopConfig, StepReport
@@ -107,54 +106,6 @@ def loop_config(seed: int, **settings: Unpack[LoopOptions]) -> LoopConfig:
 
 
 @train.command()
-@run_options
-@click.option(
-    "--patch", "patch_px", type=click.IntRange(min=16), default=96, show_default=True,
-    help="Side of the low-resolution patch in pixels, divisible by 16.",
-)  # fmt: skip
-@click.option("--batch", type=click.IntRange(min=1), default=4, show_default=True)
-@click.option(
-    "--blocks", type=click.IntRange(min=0), default=6, show_default=True,
-    help="Residual blocks of the trunk.",
-)  # fmt: skip
-@click.option(
-    "--codec", "codec_weights", type=options.FILE,
-    help="The frozen codec: a codec.safetensors or a folder. Default: the shipped one.",
-)  # fmt: skip
-@click.option("--start", type=options.FILE, help="Upscaler weights to train on from.")
-def upscaler(
-    data: Path,
-    device: str,
-    seed: int,
-    patch_px: int,
-    batch: int,
-    blocks: int,
-    codec_weights: Path | None,
-    start: Path | None,
-    **loop: Unpack[LoopOptions],
-) -> None:
-    """Train the 4x decoder `latent` on the large pictures of the folder DATA."""
-    from cdsrcodec.codec import resolve_device
-    from cdsrcodec.training.runs import train_upscaler
-    from cdsrcodec.training.upscaler_recipe import UpscalerRecipeConfig
-
-    if patch_px % 16:
-        raise click.BadParameter("must be divisible by 16", param_hint="--patch")
-    config = UpscalerRecipeConfig(
-        data=data,
-        codec=codec_weights or codec_named("cdsr1").folder,
-        patch_px=patch_px,
-        batch=batch,
-        blocks=blocks,
-        seed=seed,
-        start=start,
-    )
-    with display("upscaler") as on_step:
-        weights = train_upscaler(config, loop_config(seed, **loop), resolve_device(device), on_step)
-    announce(weights)
-
-
-@train.command()
 @click.argument("run", metavar="RUN", type=options.FILE)
 @click.argument("target", metavar="TARGET", type=options.FILE)
 @options.debug_option
@@ -183,7 +134,8 @@ def export(run: Path, target: Path) -> None:
 def average(runs: tuple[Path, ...], output: Path) -> None:
     """Average the weights of the finished runs RUN..., to be exported like one.
 
-    The runs must have trained the same part, from the same start or from each other.
+    The runs must have trained the same part, from the same start or from each other; one that
+    is named twice counts twice. latent and what --perceptual made of it can be mixed.
     """
     from cdsrcodec.training.runs import average_runs
 

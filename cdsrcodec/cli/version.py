@@ -72,5 +72,5 @@ def _details() -> Iterator[tuple[str, str]]:
     for entry in (*shipped(), *installed()):
         yield "codec", f"{entry.name}, model {entry.model_id}, tag {entry.entropy_tag().hex()}"
     for upscaler in UPSCALERS:
-        if upscaler.codec is not None:
+        if upscaler.codec is not None and upscaler.is_available:
             yield "upscaler", f"{upscaler.name} of {upscaler.codec}"

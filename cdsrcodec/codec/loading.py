@@ -148,8 +148,7 @@ def float_networks(entry: CodecEntry, device: torch.device) -> FloatTwin:
 @cache
 def latent_upscaler(entry: UpscalerEntry, device: torch.device) -> LatentUpscaler:
     """A 4x decoder, ready to run."""
-    assert entry.file is not None
-    tensors, metadata = _read_weights(entry.file)
+    tensors, metadata = _read_weights(weights_of(entry))
     with torch.device("meta"):
         network = LatentUpscaler(
             SynthesisTransform(),

@@ -42,9 +42,14 @@ def _pixel_network(name: str, network: str) -> UpscalerEntry:
     return UpscalerEntry(name, file=file, network=network)
 
 
+def _latent_network(name: str) -> UpscalerEntry:
+    return UpscalerEntry(name, "cdsr1", WEIGHTS_FOLDER / "cdsr1" / f"{name}.safetensors")
+
+
 INTERPOLATIONS = ("bicubic", "lanczos")
 UPSCALERS = (
-    UpscalerEntry("latent", "cdsr1", WEIGHTS_FOLDER / "cdsr1" / "latent.safetensors"),
+    _latent_network("latent"),
+    _latent_network("latent-perceptual"),
     *(UpscalerEntry(name) for name in INTERPOLATIONS),
     _pixel_network("edsr", "edsr"),
     _pixel_network("edsr-b2", "edsr"),
@@ -80,8 +85,10 @@ def weights_of(entry: UpscalerEntry) -> Path:
         ModelError: this version has none.
     """
     if entry.file is None or not entry.file.is_file():
+        hint = "name a file with --weights, which cdsrcodec train enlarger and export make"
+        if not entry.takes_weights:
+            hint = "use another one, a version that has them, or train and export them"
         raise ModelError(
-            f"this version has no weights for the upscaler {entry.name!r}. "
-            "hint: name a file with --weights, which cdsrcodec train enlarger and export make"
+            f"this version has no weights for the upscaler {entry.name!r}. hint: {hint}"
         )
     return entry.file

@@ -1,6 +1,8 @@
-"""The losses of SRGAN: a discriminator beside the network, both trained in one step."""
+"""The losses of SRGAN and ESRGAN: a discriminator beside the network, both trained in one step."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,20 @@ from cdsrcodec.training.vgg import VggFeatures
 
 WIDTH = 32  # of the published discriminator 64
 SLOPE = 0.2
-PIXEL_WEIGHT = 0.01  # beside features
+
+
+class LossWeights(NamedTuple):
+    """What the parts of a 4x network's loss count; the defaults are ESRGAN's.
+
+    Attributes:
+        pixels: of their L1 distance.
+        features: of the distance of VGG-16's features; at 0 they are not computed.
+        adversarial: of the loss that the discriminator causes.
+    """
+
+    pixels: float = 0.01
+    features: float = 1.0
+    adversarial: float = 0.005
 
 
 class Discriminator(nn.Sequential):
@@ -34,44 +49,83 @@ class Discriminator(nn.Sequential):
 
 
 class AdversarialObjective(nn.Module):
-    """A 4x network of pixels, its discriminator and the loss of both.
+    """A 4x network, its discriminator and the loss of both.
 
     Content + weight * adversarial loss for the network, cross-entropy for the discriminator.
-    Either sees the other as a constant, so one backward pass serves both. The content loss
-    is the L1 distance of the pixels; with `features`, a hundredth of it beside theirs.
+    Either sees the other as a constant, so one backward pass serves both.
+
+    Judged on its own (SRGAN), a picture is real by its logit C(x). Judged by the relativistic
+    average (ESRGAN), real pictures r are more real than the mean enlarged one f and the other
+    way round, D(r, f) = sigmoid(C(r) - E[C(f)]), and the network's loss has both terms with
+    the parts exchanged. Means are over the patches of one process.
 
     Args:
-        upscaler: x (B, 3, P, P) to x_sr (B, 3, 4P, 4P).
-        weight: of the adversarial loss.
-        features: a frozen network that features are compared of; None to compare pixels.
+        upscaler: what it reads... to x_sr (B, 3, 4P, 4P).
+        weights: of the parts of the network's loss.
+        features: a frozen network that features are compared of; None to compare pixels alone.
+        relativistic: how pictures are judged.
 
-    Source: as the discriminator; the mixture with features is that of ESRGAN (Wang et al.
-    2018, arXiv:1809.00219), but for their distance, which is relative here.
+    Source: as the discriminator; ESRGAN (Wang et al. 2018, arXiv:1809.00219) but for the
+    distance of features, which is relative here.
     """
 
     def __init__(
-        self, upscaler: nn.Module, weight: float, features: VggFeatures | None = None
+        self,
+        upscaler: nn.Module,
+        weights: LossWeights,
+        features: VggFeatures | None = None,
+        *,
+        relativistic: bool = False,
     ) -> None:
         super().__init__()
         self.upscaler = upscaler
         self.discriminator = Discriminator()
-        self.weight = weight
+        self.weights = weights
         self.features = features
+        self.relativistic = relativistic
 
-    def forward(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of (LR patches (B, 3, P, P), HR patches (B, 3, 4P, 4P)), both in [0, 1]."""
-        x, x_hr = batch
-        x_sr = self.upscaler(x).float()
-        constant = {name: p.detach() for name, p in self.discriminator.named_parameters()}
-        adversarial = F.softplus(-functional_call(self.discriminator, constant, (2 * x_sr - 1,)))
-        real = self.discriminator(2 * x_hr - 1)
-        fake = self.discriminator(2 * x_sr.detach() - 1)
-        judgement = (F.softplus(-real) + F.softplus(fake)).mean()
+    def forward(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of (what the upscaler reads..., HR patches (B, 3, 4P, 4P) in [0, 1])."""
+        *inputs, x_hr = batch
+        x_sr = self.upscaler(*inputs).float()
+        real, fake = self._judge(x_hr), self._judge(x_sr.detach())
+        adversarial = self._adversarial(real.detach(), x_sr)
+        judgement = self._cross_entropy(real, fake)
         error = x_sr - x_hr
-        content = error.abs().mean()
+        content = self.weights.pixels * error.abs().mean()
         if self.features is not None:
-            content = PIXEL_WEIGHT * content + self.features.distance(x_sr, x_hr)
-        loss = content + self.weight * adversarial.mean() + judgement
-        psnr_rgb_db = -10 * error.detach().square().mean((1, 2, 3)).log10().mean()
-        told_apart = torch.cat([real > 0, fake < 0]).float().mean()
-        return loss, {"psnr_rgb_db": psnr_rgb_db, "told_apart": told_apart}
+            content = content + self.weights.features * self.features.distance(x_sr, x_hr)
+        loss = content + self.weights.adversarial * adversarial + judgement
+        metrics = {
+            "psnr_rgb_db": -10 * error.detach().square().mean((1, 2, 3)).log10().mean(),
+            "told_apart": self._told_apart(real.detach(), fake.detach()),
+        }
+        return loss, metrics
+
+    def _judge(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.discriminator(2 * x - 1)
+        return logits.float()
+
+    def _adversarial(self, real: Tensor, x_sr: Tensor) -> Tensor:
+        """Loss that falls as the discriminator, here a constant, takes x_sr for real."""
+        constant = {name: p.detach() for name, p in self.discriminator.named_parameters()}
+        fake = functional_call(self.discriminator, constant, (2 * x_sr - 1,)).float()
+        if self.relativistic:
+            return self._cross_entropy(fake, real)
+        return F.softplus(-fake).mean()
+
+    def _cross_entropy(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Of logits, (B,) each, of what is to be judged real and fake."""
+        real_margin, fake_margin = self._margins(real, fake)
+        return F.softplus(-real_margin).mean() + F.softplus(fake_margin).mean()
+
+    def _margins(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """What the sigmoid is taken of."""
+        if not self.relativistic:
+            return real, fake
+        return real - fake.mean(), fake - real.mean()
+
+    def _told_apart(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Share of the pictures that are judged rightly."""
+        real_margin, fake_margin = self._margins(real, fake)
+        return torch.cat([real_margin > 0, fake_margin < 0]).float().mean()

@@ -18,7 +18,7 @@ from cdsrcodec.layers.blocks import freeze
 from cdsrcodec.models.cdsr1 import LEVELS
 from cdsrcodec.sr.latent import UPSCALE
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
-from cdsrcodec.training.adversarial import AdversarialObjective
+from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.folding import trainable
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
@@ -85,7 +85,10 @@ class EnlargerRecipe:
         self.module: nn.Module
         if config.adversarial_weight:
             features = load_vgg() if config.content == "vgg" else None
-            self.module = AdversarialObjective(enlarger, config.adversarial_weight, features)
+            weights = LossWeights(adversarial=config.adversarial_weight)
+            if features is None:
+                weights = weights._replace(pixels=1.0, features=0.0)
+            self.module = AdversarialObjective(enlarger, weights, features)
         else:
             self.module = EnlargementObjective(enlarger)
         self.module.to(memory_format=torch.channels_last)

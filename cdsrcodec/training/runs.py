@@ -1,9 +1,9 @@
 """Whole runs: recipe, loop and group put together, and the float weights they leave.
 
 A run's folder holds `checkpoint.pt` (to resume), `log.csv`, and at the end
-`codec.safetensors`, `hyperprior.safetensors`, `upscaler.safetensors` or
-`enlarger.safetensors`, the averaged float weights that `export_run` turns into
-the files that are shipped or installed.
+`codec.safetensors`, `hyperprior.safetensors`, `upscaler.safetensors`,
+`perceptual.safetensors` or `enlarger.safetensors`, the averaged float weights that
+`export_run` turns into the files that are shipped or installed.
 """
 
 from __future__ import annotations
@@ -60,14 +60,20 @@ from cdsrcodec.training.upscaler_recipe import (
 CODEC_FILE = "codec.safetensors"
 HYPERPRIOR_FILE = "hyperprior.safetensors"
 UPSCALER_FILE = "upscaler.safetensors"
+PERCEPTUAL_FILE = "perceptual.safetensors"
 ENLARGER_FILE = "enlarger.safetensors"
 # Kept in their metadata.
 _SETTINGS = (
     (CODEC_FILE, "part"),
     (HYPERPRIOR_FILE, "quality"),
     (UPSCALER_FILE, "blocks"),
+    (PERCEPTUAL_FILE, "blocks"),
     (ENLARGER_FILE, NETWORK_KEY),
 )
+_SHIPPED_UPSCALERS = {
+    UPSCALER_FILE: "latent.safetensors",
+    PERCEPTUAL_FILE: "latent-perceptual.safetensors",
+}
 OnStep = Callable[[StepReport], None]
 
 
@@ -112,7 +118,8 @@ def train_upscaler(
         return UpscalerRecipe(config, device)
 
     metadata = {"blocks": str(config.blocks)}
-    return _run(build, loop_config, device, on_step, "upscaler.", UPSCALER_FILE, metadata)
+    file = UPSCALER_FILE if config.perceptual is None else PERCEPTUAL_FILE
+    return _run(build, loop_config, device, on_step, "upscaler.", file, metadata)
 
 
 def train_enlarger(
@@ -167,8 +174,8 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
         target: a file for a run of bmshj2018-hyperprior, see export_checkpoint; else folder
             of a codec's weights. A codec run writes entropy, encoder,
             decoder and training files there, or only those of the part that it trained;
-            an upscaler run writes latent.safetensors, a run of a network of
-            pixels enlarger.safetensors.
+            an upscaler run writes latent.safetensors or, if it was perceptual,
+            latent-perceptual.safetensors, a run of a network of pixels enlarger.safetensors.
 
     Returns:
         The proof of exactness: for each integer layer written the largest |sum| that it
@@ -192,11 +199,11 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
         export_checkpoint(hyperprior, target)
         return {}
     network = TrainableCdsr1()
-    if file.name == UPSCALER_FILE:
+    if file.name in _SHIPPED_UPSCALERS:
         upscaler = new_upscaler(network, int(setting))
         load_upscaler(upscaler, file)
         make_folder(target)
-        export_upscaler(upscaler, target / "latent.safetensors")
+        export_upscaler(upscaler, target / _SHIPPED_UPSCALERS[file.name])
         return {}
     load_network(network, file)
     make_folder(target)
@@ -212,10 +219,12 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
     """The mean of the weights of finished runs, as a finished run of its own.
 
     Runs that began with the same weights lie in one valley of the loss: their mean is
-    free of the noise that each of them ended with.
+    free of the noise that each of them ended with. That of `latent` and of what was trained
+    on from it as `latent-perceptual` is between the two, and counts as the latter.
 
     Args:
-        runs: folders of finished runs of one kind.
+        runs: folders of finished runs of one kind, or of the two upscalers of the latent; one
+            that is named twice counts twice.
         output: folder for the mean.
 
     Returns:
@@ -225,10 +234,13 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
         TrainingError: a run is not finished, or they are of different networks.
         FileAccessError: the output cannot be written.
 
-    Source: Izmailov et al. 2018 (stochastic weight averaging), arXiv:1803.05407.
+    Source: Izmailov et al. 2018 (stochastic weight averaging), arXiv:1803.05407; Wang et al.
+    2018 (network interpolation), arXiv:1809.00219.
     """
     finished = [_finished_weights(run) for run in runs]
     kinds = {(file.name, setting) for file, setting in finished}
+    if {name for name, _ in kinds} == _SHIPPED_UPSCALERS.keys():
+        kinds = {(PERCEPTUAL_FILE, setting) for _, setting in kinds}
     states = [load_file(file) for file, _ in finished]
     shapes = {tuple((name, s[name].shape) for name in sorted(s)) for s in states}
     if len(kinds) != 1 or len(shapes) != 1:

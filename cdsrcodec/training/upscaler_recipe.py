@@ -1,4 +1,4 @@
-"""Recipe of the `latent` 4x decoder: trained on the frozen codec's rounded output."""
+"""Recipe of `latent` and `latent-perceptual`: trained on the frozen codec's rounded output."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from cdsrcodec.layers.blocks import freeze
 from cdsrcodec.models.cdsr1 import LEVELS, SynthesisTransform
 from cdsrcodec.models.context_prior import crop_like, round_rate_aware
 from cdsrcodec.sr.latent import UPSCALE, LatentUpscaler
+from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+from cdsrcodec.training.vgg import load_vgg
 
 SYNTHESIS_RATE_FACTOR = 0.05  # what was copied from g_s is soon worse than g_s at more
 ADAM_RATE_FACTOR = 0.5  # of the rest that Muon does not train
@@ -40,6 +42,8 @@ class UpscalerRecipeConfig:
         blocks: residual blocks of the trunk.
         seed: of patches and initialisation.
         start: an upscaler file to train on from, exported or of a run; None to start anew.
+        perceptual: weights of the losses of `latent-perceptual`, which is trained as ESRGAN
+            is; None trains `latent`, for PSNR.
     """
 
     data: Path
@@ -49,6 +53,7 @@ class UpscalerRecipeConfig:
     blocks: int = 6
     seed: int = 0
     start: Path | None = None
+    perceptual: LossWeights | None = None
 
 
 def new_upscaler(codec: TrainableCdsr1, blocks: int) -> LatentUpscaler:
@@ -103,8 +108,22 @@ class EnlargementObjective(nn.Module):
         return loss, {"psnr_rgb_db": -10 * mse.detach().log10().mean()}
 
 
+def _objective(
+    upscaler: LatentUpscaler, perceptual: LossWeights | None
+) -> EnlargementObjective | AdversarialObjective:
+    """What is trained: for PSNR, or with the losses of ESRGAN.
+
+    Raises:
+        TrainingError: these compare features, and no network for that is installed.
+    """
+    if perceptual is None:
+        return EnlargementObjective(upscaler)
+    features = load_vgg() if perceptual.features else None
+    return AdversarialObjective(upscaler, perceptual, features, relativistic=True)
+
+
 class UpscalerRecipe:
-    """Recipe (see `loop.Recipe`) of the 4x decoder."""
+    """Recipe (see `loop.Recipe`) of the 4x decoders."""
 
     def __init__(self, config: UpscalerRecipeConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -116,7 +135,7 @@ class UpscalerRecipe:
         upscaler = new_upscaler(self.codec, config.blocks)
         if config.start is not None:
             load_upscaler(upscaler, config.start)
-        self.module = EnlargementObjective(upscaler)
+        self.module = _objective(upscaler, config.perceptual)
         self.module.to(memory_format=torch.channels_last)
         self.images = ImageFolder(config.data, min_side_px=config.patch_px * UPSCALE)
 

@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 from cdsrcodec.cli.train import SMOOTHING, display
 from cdsrcodec.models.integer_prior import LAYERS
 from cdsrcodec.models.registry import codec_named
+from cdsrcodec.training.adversarial import LossWeights
 from cdsrcodec.training.codec_recipe import CodecRecipeConfig
 from cdsrcodec.training.hyperprior_recipe import HyperpriorRecipeConfig
 from cdsrcodec.training.loop import LoopConfig, StepReport
@@ -190,6 +191,34 @@ def test_every_upscaler_option_reaches_the_recipe(run: Run, recorder: Recorder) 
     assert recorder.config == UpscalerRecipeConfig(
         Path("photos"), Path("c"), 32, 3, 2, 4, Path("w")
     )
+
+
+def test_a_perceptual_run_has_the_losses_of_esrgan_and_starts_from_the_shipped_upscaler(
+    run: Run, recorder: Recorder
+) -> None:
+    words = ("train", "upscaler", "photos", "-o", "out", "--steps", "7", "--perceptual")
+    run(*words)
+    assert isinstance(recorder.config, UpscalerRecipeConfig)
+    assert recorder.config.perceptual == LossWeights(pixels=0.01, features=1.0, adversarial=0.005)
+    assert recorder.config.start == SHIPPED / "latent.safetensors"
+    run(*words, "--loss-weights", "1", "0", "0.5", "--start", "w")
+    assert recorder.config.perceptual == LossWeights(1.0, 0.0, 0.5)
+    assert recorder.config.start == Path("w")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--loss-weights", "1", "1", "1"), "--loss-weights belong to --perceptual"),
+        (("--perceptual", "--loss-weights", "1", "1", "0"), "'--loss-weights'"),
+        (("--perceptual", "--loss-weights", "1", "inf", "1"), "must be finite numbers"),
+    ],
+)
+def test_wrong_loss_weights_are_one_line(
+    fails: Fails, tmp_path: Path, args: tuple[str, ...], message: str
+) -> None:
+    line = fails(2, "train", "upscaler", tmp_path, "-o", tmp_path / "run", "--steps", "1", *args)
+    assert message in line
 
 
 BUDGET = "give either --minutes or --steps. hint: cdsrcodec train {0} --help"

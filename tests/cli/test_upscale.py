@@ -11,8 +11,11 @@ import pytest
 from click.testing import Result
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import cdsrcodec
+from cdsrcodec.sr.registry import UPSCALERS, UpscalerEntry
 
 Run = Callable[..., Result]
 
@@ -45,6 +48,30 @@ def test_upscalers_differ(run: Run, picture: Path, stream: Path, tmp_path: Path)
     enlarged["decode", "latent"] = read(tmp_path / "latent.png")
     assert {x.shape for x in enlarged.values()} == {(92, 148, 3)}
     assert len({x.tobytes() for x in enlarged.values()}) == len(enlarged)
+
+
+def test_latent_perceptual_makes_another_picture_of_the_same_file(
+    run: Run, stream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latent = UPSCALERS[0].file
+    assert latent is not None
+    with safe_open(latent, "pt") as opened:
+        metadata = opened.metadata()
+    tensors = load_file(latent)
+    tensors["tail.bias"] = tensors["tail.bias"] + 0.2
+    file = tmp_path / "latent-perceptual.safetensors"
+    entry = UpscalerEntry("latent-perceptual", "cdsr1", file)
+    monkeypatch.setattr("cdsrcodec.sr.registry.UPSCALERS", (UPSCALERS[0], entry))
+    words = ("decode", "--sr", "4", "--upscaler", "latent-perceptual", stream)
+    absent = run(*words, tmp_path / "out.png")
+    assert absent.exit_code == 5
+    assert "no weights for the upscaler 'latent-perceptual'. hint: " in absent.stderr
+
+    save_file(tensors, file, metadata)
+    assert run(*words, tmp_path / "out.png").exit_code == 0
+    run("decode", "--sr", "4", stream, tmp_path / "latent.png")
+    brighter = read(tmp_path / "out.png").astype(int) - read(tmp_path / "latent.png")
+    assert brighter.mean() == pytest.approx(51, abs=1)
 
 
 def test_an_existing_output_is_kept(run: Run, picture: Path, tmp_path: Path) -> None:

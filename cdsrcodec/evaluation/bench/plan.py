@@ -29,8 +29,8 @@ UPSCALE: Final = 4
 MIN_SIDE_PX = {"native": 1, "lr4": UPSCALE, "sr4": 3 * UPSCALE}
 # Seconds a pixel, in those of the cheapest work: only the estimate of the time left knows them.
 _COSTS = {
-    "latent": 3.0, "wdsr": 5.0, "edsr": 8.0, "edsr-b2": 8.0, "srgan": 9.0, "esrgan": 60.0,
-    DIRECT: 10.0,
+    "latent": 3.0, "latent-perceptual": 3.0, "wdsr": 5.0, "edsr": 8.0, "edsr-b2": 8.0,
+    "srgan": 9.0, "esrgan": 60.0, DIRECT: 10.0,
 }  # fmt: skip
 
 

@@ -146,6 +146,9 @@ def test_weights_that_are_missing_or_damaged_are_named(
         entry.decoder_file: lambda: decoder_network(entry, CPU),
         latent_file: lambda: latent_upscaler(upscaler, CPU),
     }
+    if content is None:
+        with pytest.raises(ModelError, match=r"no weights for the upscaler 'other'\. hint: use "):
+            loads.pop(latent_file)()
     for path, load in loads.items():
         if content is not None:
             path.write_bytes(content)

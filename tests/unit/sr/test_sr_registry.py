@@ -28,8 +28,9 @@ def test_an_upscaler_is_found_for_its_codec_and_shipped_weights_are_small(
         assert 0 < entry.file.stat().st_size < (12e6 if entry.codec else 4e6)
 
 
-def test_the_upscaler_of_every_codec_is_shipped() -> None:
-    assert [entry for entry in UPSCALERS if entry.codec and not entry.is_available] == []
+def test_the_upscaler_that_is_the_default_is_shipped() -> None:
+    assert UPSCALERS[0].name == "latent"
+    assert UPSCALERS[0] in AVAILABLE
 
 
 def test_an_unknown_upscaler_is_refused_with_those_that_can_run() -> None:
@@ -62,3 +63,8 @@ def test_missing_weights_are_an_error_that_says_where_to_find_some(tmp_path: Pat
         ModelError, match=r"no weights for the upscaler 'wdsr'\. hint: .*--weights.*train enlarger"
     ):
         weights_of(entry)
+    latent = replace(upscaler_for("latent-perceptual", "cdsr1"), file=tmp_path / "missing")
+    with pytest.raises(
+        ModelError, match=r"no weights for the upscaler 'latent-perceptual'\. hint: use another"
+    ):
+        weights_of(latent)

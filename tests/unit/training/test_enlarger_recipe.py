@@ -20,6 +20,7 @@ from cdsrcodec.training.enlarger_recipe import EnlargerRecipe, EnlargerRecipeCon
 from cdsrcodec.training.folding import folded, trainable
 from cdsrcodec.training.loop import LoopConfig
 from cdsrcodec.training.runs import average_runs, export_run, train_enlarger
+from cdsrcodec.training.vgg import VggFeatures
 
 CPU = torch.device("cpu")
 
@@ -70,37 +71,17 @@ def test_muon_trains_the_convolutions_that_read_features(pictures: Path, network
     assert trained.rate_factor("upscaler.head.weight") == 0.5
 
 
-def test_network_and_discriminator_see_each_other_as_constants(pictures: Path) -> None:
-    class Constant(nn.Module):
-        """Enlarges to one value, which is learnt."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.value = nn.Parameter(torch.tensor(0.5))
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.value.expand(len(x), 3, 16, 16)
-
-    def gradients(weight: float) -> tuple[Tensor, Tensor]:
-        torch.manual_seed(0)
-        objective = AdversarialObjective(Constant(), weight)
-        loss, metrics = objective((torch.zeros(2, 3, 4, 4), torch.full((2, 3, 16, 16), 0.25)))
-        loss.backward()
-        assert 0 <= float(metrics["told_apart"]) <= 1
-        assert float(metrics["psnr_rgb_db"]) == pytest.approx(12.04, abs=0.01)
-        judge = [
-            p.grad.flatten() for p in objective.discriminator.parameters() if p.grad is not None
-        ]
-        value = objective.upscaler.get_parameter("value").grad
-        assert value is not None
-        return value, torch.cat(judge)
-
-    without, judge = gradients(0.0)
-    assert float(without) == pytest.approx(1.0)  # L1 alone
-    with_it, same_judge = gradients(100.0)
-    assert float(with_it) != pytest.approx(1.0)
-    assert judge.any()
-    assert torch.equal(judge, same_judge)
+def test_srgan_has_features_beside_a_hundredth_of_the_pixels_or_pixels_alone(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = VggFeatures([nn.Conv2d(3, 4, 3)])
+    monkeypatch.setattr("cdsrcodec.training.enlarger_recipe.load_vgg", lambda: features)
+    for content, expected in (("pixels", (1.0, 0.0, 0.25)), ("vgg", (0.01, 1.0, 0.25))):
+        objective = recipe(pictures, adversarial_weight=0.25, content=content).module
+        assert isinstance(objective, AdversarialObjective)
+        assert objective.weights == expected
+        assert objective.features is (features if content == "vgg" else None)
+        assert not objective.relativistic
 
 
 def run(

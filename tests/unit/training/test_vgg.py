@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.training import vgg
-from cdsrcodec.training.adversarial import PIXEL_WEIGHT, AdversarialObjective
+from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.vgg import CONVOLUTIONS, load_vgg, read_vgg
 
 WIDE = 4
@@ -77,12 +77,12 @@ def test_the_content_loss_is_of_features_and_a_hundredth_of_pixels(file: Path) -
     x, x_hr = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 32, 32)
     upscaler = nn.Upsample(scale_factor=4)
     losses = []
-    for features in (None, network):
+    for weights, features in ((LossWeights(0, 0), None), (LossWeights(), network)):
         torch.manual_seed(0)
-        loss, _ = AdversarialObjective(upscaler, 0.001, features)((x, x_hr))
+        loss, _ = AdversarialObjective(upscaler, weights, features)((x, x_hr))
         losses.append(float(loss.detach()))
     l1 = float((upscaler(x) - x_hr).abs().mean())
-    expected = float(network.distance(upscaler(x), x_hr)) + (PIXEL_WEIGHT - 1) * l1
+    expected = float(network.distance(upscaler(x), x_hr)) + 0.01 * l1
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-4)
 
 
