@@ -52,7 +52,9 @@ THIRD_PARTY: dict[str, set[str]] = {
         "ssimulacra2", "torch",
     },
     "api": {"PIL", "numpy", "torch"},
-    "training": {"PIL", "compressai", "h5py", "numpy", "safetensors", "torch"},
+    "training": {
+        "PIL", "compressai", "h5py", "numpy", "pytorch_msssim", "safetensors", "torch",
+    },
     "codec": {"PIL", "numpy", "safetensors", "torch"},
     "zoo": {"numpy", "safetensors", "torch"},
     "chunks": {"PIL", "numpy"},

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_UPSCALERS = "latent,bicubic,lanczos"
 PLAIN_LINE_S = 20  # between lines where there is no terminal
-EXTRA = ("bjontegaard", "matplotlib", "pytorch_msssim")
+EXTRA = ("bjontegaard", "matplotlib")
 
 
 def split_names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, ...]:

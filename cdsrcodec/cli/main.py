@@ -9,11 +9,12 @@ from cdsrcodec.cli.bench import bench
 from cdsrcodec.cli.completion import completion
 from cdsrcodec.cli.decode import decode
 from cdsrcodec.cli.encode import encode
-from cdsrcodec.cli.enlarger import enlarger
 from cdsrcodec.cli.failures import OneLineErrorGroup
 from cdsrcodec.cli.info import info
 from cdsrcodec.cli.models import models
 from cdsrcodec.cli.train import train
+from cdsrcodec.cli.train_codec import codec
+from cdsrcodec.cli.train_enlarger import enlarger
 from cdsrcodec.cli.train_upscaler import upscaler
 from cdsrcodec.cli.upscale import upscale
 from cdsrcodec.cli.verify import verify
@@ -58,5 +59,5 @@ def cli() -> None:
 
 for command in COMMANDS:
     cli.add_command(command)
-for recipe in (upscaler, enlarger):
+for recipe in (codec, upscaler, enlarger):
     train.add_command(recipe)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 import click
 
 from cdsrcodec.cli import options
-from cdsrcodec.models.registry import codec_named
 
 if TYPE_CHECKING:
     from cdsrcodec.training.loop import LoopConfig, StepReport
@@ -107,72 +106,14 @@ def loop_config(seed: int, **settings: Unpack[LoopOptions]) -> LoopConfig:
 
 
 @train.command()
-@run_options
-@click.option(
-    "--patch", "patch_px", type=click.IntRange(min=64), default=192, show_default=True,
-    help="Side of a patch in pixels, divisible by 64.",
-)  # fmt: skip
-@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option(
-    "--factor", "factors", type=click.IntRange(min=1), multiple=True, default=(1, 1, 2),
-    show_default=True, help="Train on pictures reduced by it; repeat to mix.",
-)  # fmt: skip
-@click.option(
-    "--high-rate-bias", type=click.FloatRange(min=0, min_open=True), callback=finite, default=1.0,
-    show_default=True, help="Exponent of the draw of qualities; below 1 favours high ones.",
-)  # fmt: skip
-@click.option(
-    "--part", type=click.Choice(["all", "transforms", "decoder"]), default="all", show_default=True,
-    help="transforms: all but the entropy part; decoder: g_s alone. Files stay readable with both.",
-)  # fmt: skip
-@click.option(
-    "--start", type=options.FILE, help="Weights to start from: a codec.safetensors, or a "
-    "folder of exported files. Default: the shipped ones.",
-)  # fmt: skip
-@click.option("--from-zero", is_flag=True, help="Start from random weights instead.")
-def codec(
-    data: Path,
-    device: str,
-    seed: int,
-    patch_px: int,
-    batch: int,
-    factors: tuple[int, ...],
-    high_rate_bias: float,
-    part: str,
-    start: Path | None,
-    from_zero: bool,
-    **loop: Unpack[LoopOptions],
-) -> None:
-    """Train the cdsr1 codec on the pictures of the folder DATA."""
-    from cdsrcodec.codec import resolve_device
-    from cdsrcodec.training.codec_recipe import CodecRecipeConfig
-    from cdsrcodec.training.runs import train_codec
-
-    if patch_px % 64:
-        raise click.BadParameter("must be divisible by 64", param_hint="--patch")
-    if from_zero and start is not None:
-        raise click.UsageError("--from-zero and --start exclude each other")
-    config = CodecRecipeConfig(
-        data=data,
-        patch_px=patch_px,
-        batch=batch,
-        factors=factors,
-        high_rate_bias=high_rate_bias,
-        part=part,
-        start=None if from_zero else start or codec_named("cdsr1").folder,
-        seed=seed,
-    )
-    with display("codec") as on_step:
-        weights = train_codec(config, loop_config(seed, **loop), resolve_device(device), on_step)
-    announce(weights)
-
-
-@train.command()
 @click.argument("run", metavar="RUN", type=options.FILE)
-@click.argument("target", metavar="FOLDER", type=options.FILE)
+@click.argument("target", metavar="TARGET", type=options.FILE)
 @options.debug_option
 def export(run: Path, target: Path) -> None:
-    """Write the files to be shipped from the finished run RUN into FOLDER.
+    """Write the files to be shipped from the finished run RUN into the folder TARGET.
+
+    Of bmshj2018-hyperprior, TARGET is a file, .pth.tar or .safetensors: a checkpoint for
+    `cdsrcodec models import`.
 
     Prints, for each integer layer, the largest sum that it can reach: below 2^53
     the layer is exact on every machine.
@@ -201,13 +142,18 @@ def average(runs: tuple[Path, ...], output: Path) -> None:
     click.echo(f"{average_runs(runs, output)}: written")
 
 
-def announce(weights: Path) -> None:
-    """The last line of a run, once however many processes trained."""
+def announce(weights: Path, target: str = "FOLDER") -> None:
+    """The last line of a run, once however many processes trained.
+
+    Args:
+        weights: of the run.
+        target: what `train export` writes.
+    """
     from cdsrcodec.training.distributed import is_first_process
 
     if is_first_process():
         run = weights.parent
-        click.echo(f"{weights}: trained. Export with: cdsrcodec train export {run} FOLDER")
+        click.echo(f"{weights}: trained. Export with: cdsrcodec train export {run} {target}")
 
 
 @contextmanager

@@ -140,9 +140,9 @@ class QualityTables(nn.Module):
         return log_inverse.exp()
 
 
-def lmbda_at(level: Tensor) -> Tensor:
-    """RD weight of real levels 0..7, log-linear between LMBDAS: (B,) -> (B,)."""
-    table = torch.tensor(LMBDAS, device=level.device).log()[:, None]
+def lmbda_at(level: Tensor, lmbdas: tuple[float, ...] = LMBDAS) -> Tensor:
+    """RD weight of real levels 0..7, log-linear between those of 8: (B,) -> (B,)."""
+    table = torch.tensor(lmbdas, device=level.device).log()[:, None]
     return at_level(table, level)[:, 0, 0, 0].exp()
 
 

@@ -16,7 +16,6 @@ from cdsrcodec.layers.blocks import at_level
 from cdsrcodec.models.cdsr1 import (
     HYPER_CHANNELS,
     LEVELS,
-    LMBDAS,
     AnalysisTransform,
     HyperAnalysis,
     QualityTables,
@@ -32,9 +31,10 @@ from cdsrcodec.models.context_prior import (
     round_residual,
     round_straight_through,
 )
-from cdsrcodec.training.factorised_prior import EntropyBottleneck
+from cdsrcodec.training.compressai import EntropyBottleneck
+from cdsrcodec.training.distortion import LMBDAS, MIDDLE, distortion
 from cdsrcodec.training.integers import exported_state
-from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+from cdsrcodec.training.patches import ImageFolder, as_tensor, batch_rng, patch_batch
 
 DECODER = ("g_s.", "quality.g_s_", "quality.log_gain_correction")
 ENCODER = ("g_a.", "h_a.", "quality.g_a_")
@@ -82,7 +82,7 @@ class TrainableCdsr1(nn.Module):
         """Reconstruction and estimated bits per picture.
 
         Args:
-            x: (B, 3, H, W) in [0, 1], sides divisible by 64.
+            x: (B, 3, H, W) in [0, 1], sides divisible by 16.
             level: (B,) real levels 0..7.
             noise: True to train: the rate is that of additive uniform noise, and rounding
                 passes gradients straight through; False: the integers that are coded.
@@ -139,7 +139,7 @@ class CodecRecipeConfig:
 
     Attributes:
         data: folder of training images.
-        patch_px: side of a patch, divisible by 64.
+        patch_px: side of a patch, divisible by 16; see distortion for "ms-ssim".
         batch: patches per step and process.
         factors: each patch is of a picture reduced by one of these; repeat one to
             draw it more often.
@@ -149,6 +149,7 @@ class CodecRecipeConfig:
             "decoder" for g_s alone, on the rounded output of what is frozen.
         start: weights to start from, see load_network; None for the initialisation.
         seed: of patches and initialisation.
+        metric: "mse" or "ms-ssim".
     """
 
     data: Path
@@ -159,18 +160,26 @@ class CodecRecipeConfig:
     part: str = "all"
     start: Path | None = None
     seed: int = 0
+    metric: str = "mse"
 
 
 class RateDistortionObjective(nn.Module):
-    """Network plus loss, so that DistributedDataParallel sees one forward."""
+    """Network plus loss, so that DistributedDataParallel sees one forward.
 
-    def __init__(self, network: TrainableCdsr1, *, train_rate: bool) -> None:
+    Args:
+        network: in float.
+        train_rate: False if the rate is no part of the loss.
+        metric: see distortion.
+    """
+
+    def __init__(self, network: TrainableCdsr1, *, train_rate: bool, metric: str = "mse") -> None:
         super().__init__()
         self.network = network
         self.train_rate = train_rate
+        self.metric = metric
 
     def forward(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean over the batch of (lambda * 255^2 * MSE + bpp) * (lambda / 0.013)^-1/2.
+        """Mean over the batch of (lambda * distortion + bpp) * (lambda / lambda of level 3)^-1/2.
 
         The last factor makes the eight rates weigh alike: without it the loss of
         quality 8 is seven times that of quality 1.
@@ -178,17 +187,16 @@ class RateDistortionObjective(nn.Module):
         x, level = batch
         x_hat, y_bits, z_bits = self.network(x, level, noise=self.train_rate)
         bpp = (y_bits + z_bits) / (x.shape[-1] * x.shape[-2])
-        mse = (x_hat.float() - x).square().mean((1, 2, 3))
-        lmbda = lmbda_at(level)
-        weight = (lmbda / LMBDAS[3]) ** -0.5
+        distance, figures = distortion(x_hat, x, self.metric)
+        lmbdas = LMBDAS[self.metric]
+        lmbda = lmbda_at(level, lmbdas)
+        weight = (lmbda / lmbdas[MIDDLE]) ** -0.5
         rate = bpp if self.train_rate else bpp.detach()
-        loss = (weight * (lmbda * 255**2 * mse + rate)).mean()
+        loss = (weight * (lmbda * distance + rate)).mean()
         if self.train_rate:
             # Moves the medians and tails of the factorised prior, nothing else.
             loss = loss + 1e-3 * self.network.entropy_bottleneck.loss()
-        psnr_db = -10 * mse.detach().log10().mean()
-        metrics = {"bpp": bpp.detach().mean(), "psnr_rgb_db": psnr_db}
-        return loss, metrics
+        return loss, {"bpp": bpp.detach().mean(), **figures}
 
 
 class CodecRecipe:
@@ -202,7 +210,9 @@ class CodecRecipe:
             load_network(self.network, config.start)
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(name.startswith(TRAINED[config.part]))
-        self.module = RateDistortionObjective(self.network, train_rate=config.part != "decoder")
+        self.module = RateDistortionObjective(
+            self.network, train_rate=config.part != "decoder", metric=config.metric
+        )
         self.module.to(memory_format=torch.channels_last)
         smallest = config.patch_px * min(config.factors)
         self.images = ImageFolder(config.data, min_side_px=smallest)
@@ -222,8 +232,7 @@ class CodecRecipe:
         patches = patch_batch(
             self.images, rng, count=c.batch, side_px=c.patch_px, factors=c.factors
         )
-        x = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2).float() / 255
         # One draw per slice of 0..1: every batch has low and high rates.
         u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
         level = torch.from_numpy((LEVELS - 1) * u**c.high_rate_bias).float().to(self.device)
-        return x, level
+        return as_tensor(patches, self.device), level

@@ -26,9 +26,9 @@ from cdsrcodec.sr.enlargers import NETWORK_KEY
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.training.codec_recipe import DECODER, ENCODER, TrainableCdsr1
-from cdsrcodec.training.factorised_prior import EntropyBottleneck
+from cdsrcodec.training.compressai import EntropyBottleneck, ScaleHyperprior
 from cdsrcodec.training.integers import quantise_layer
-from cdsrcodec.training.storage import write_tensors
+from cdsrcodec.training.storage import write_checkpoint, write_tensors
 
 _TAIL_SIGMAS = 5.4  # beyond it a symbol is rarer than the smallest count, 2^-24
 _HYPER_REACH = 512
@@ -149,6 +149,25 @@ def export_codec(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
     prior = _select(network, ("entropy_bottleneck.",))
     write_tensors(folder / "training.safetensors", _half(prior))
     return export_entropy(network, folder)
+
+
+def export_checkpoint(network: ScaleHyperprior, path: Path) -> None:
+    """Write a checkpoint of CompressAI's layout with its tables, as `models import` takes it.
+
+    Args:
+        network: gets its tables, and quantiles of z that fit its prior.
+        path: .safetensors, or anything else for what torch.save writes, which CompressAI reads.
+
+    Raises:
+        TrainingError: a weight is not a number.
+        FileAccessError: it cannot be written.
+    """
+    for name, parameter in network.named_parameters():
+        if not parameter.isfinite().all():
+            raise TrainingError(f"{name}: not a number. {_DIVERGED_HINT}")
+    network.update(force=True, update_quantiles=True)
+    write = write_tensors if path.suffix == ".safetensors" else write_checkpoint
+    write(path, network.state_dict())
 
 
 def export_upscaler(upscaler: LatentUpscaler, path: Path) -> None:

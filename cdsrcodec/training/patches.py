@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.imageio.resampling import downscale
@@ -116,6 +118,11 @@ def patch_batch(
         factor = drawn if drawn in fitting else max(fitting)
         patches.append(downscale(random_crop(pixels, factor * side_px, rng), factor))
     return np.stack(patches)
+
+
+def as_tensor(patches: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """(B, 3, H, W) float in [0, 1] of uint8 (B, H, W, 3)."""
+    return torch.from_numpy(patches).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def batch_rng(seed: int, step: int, rank: int) -> np.random.Generator:

@@ -1,9 +1,9 @@
 """Whole runs: recipe, loop and group put together, and the float weights they leave.
 
 A run's folder holds `checkpoint.pt` (to resume), `log.csv`, and at the end
-`codec.safetensors`, `upscaler.safetensors`, `perceptual.safetensors` or
-`enlarger.safetensors`, the averaged float weights that `export_run` turns into the files that
-are shipped.
+`codec.safetensors`, `hyperprior.safetensors`, `upscaler.safetensors`,
+`perceptual.safetensors` or `enlarger.safetensors`, the averaged float weights that
+`export_run` turns into the files that are shipped or installed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.layers.precision import resolve_precision
+from cdsrcodec.models.hyperprior import channels_at
 from cdsrcodec.sr.enlargers import NETWORK_KEY, NETWORKS
 from cdsrcodec.training.codec_recipe import (
     CodecRecipe,
@@ -26,6 +27,7 @@ from cdsrcodec.training.codec_recipe import (
     TrainableCdsr1,
     load_network,
 )
+from cdsrcodec.training.compressai import ScaleHyperprior
 from cdsrcodec.training.distributed import joined_group
 from cdsrcodec.training.enlarger_recipe import (
     EnlargerRecipe,
@@ -33,6 +35,7 @@ from cdsrcodec.training.enlarger_recipe import (
     load_trainable,
 )
 from cdsrcodec.training.export import (
+    export_checkpoint,
     export_codec,
     export_decoder,
     export_encoder,
@@ -40,6 +43,11 @@ from cdsrcodec.training.export import (
     export_upscaler,
 )
 from cdsrcodec.training.folding import folded, trainable
+from cdsrcodec.training.hyperprior_recipe import (
+    HyperpriorRecipe,
+    HyperpriorRecipeConfig,
+    load_hyperprior,
+)
 from cdsrcodec.training.loop import LoopConfig, Recipe, StepReport, TrainingLoop
 from cdsrcodec.training.storage import make_folder, write_tensors
 from cdsrcodec.training.upscaler_recipe import (
@@ -50,12 +58,14 @@ from cdsrcodec.training.upscaler_recipe import (
 )
 
 CODEC_FILE = "codec.safetensors"
+HYPERPRIOR_FILE = "hyperprior.safetensors"
 UPSCALER_FILE = "upscaler.safetensors"
 PERCEPTUAL_FILE = "perceptual.safetensors"
 ENLARGER_FILE = "enlarger.safetensors"
 # Kept in their metadata.
 _SETTINGS = (
     (CODEC_FILE, "part"),
+    (HYPERPRIOR_FILE, "quality"),
     (UPSCALER_FILE, "blocks"),
     (PERCEPTUAL_FILE, "blocks"),
     (ENLARGER_FILE, NETWORK_KEY),
@@ -68,12 +78,12 @@ OnStep = Callable[[StepReport], None]
 
 
 def train_codec(
-    config: CodecRecipeConfig,
+    config: CodecRecipeConfig | HyperpriorRecipeConfig,
     loop_config: LoopConfig,
     device: torch.device,
     on_step: OnStep | None = None,
 ) -> Path:
-    """Run the codec recipe to the end of its budget, or go on with it.
+    """Run the recipe of a codec to the end of its budget, or go on with it.
 
     Returns:
         The file of averaged float weights.
@@ -85,10 +95,15 @@ def train_codec(
     """
 
     def build(device: torch.device) -> Recipe:
+        if isinstance(config, HyperpriorRecipeConfig):
+            return HyperpriorRecipe(config, device)
         return CodecRecipe(config, device)
 
-    metadata = {"part": config.part}
-    return _run(build, loop_config, device, on_step, "network.", CODEC_FILE, metadata)
+    if isinstance(config, HyperpriorRecipeConfig):
+        file, metadata = HYPERPRIOR_FILE, {"quality": str(config.quality)}
+    else:
+        file, metadata = CODEC_FILE, {"part": config.part}
+    return _run(build, loop_config, device, on_step, "network.", file, metadata)
 
 
 def train_upscaler(
@@ -156,7 +171,8 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
 
     Args:
         run: folder of a finished run.
-        target: folder of a codec's weights. A codec run writes entropy, encoder,
+        target: a file for a run of bmshj2018-hyperprior, see export_checkpoint; else folder
+            of a codec's weights. A codec run writes entropy, encoder,
             decoder and training files there, or only those of the part that it trained;
             an upscaler run writes latent.safetensors or, if it was perceptual,
             latent-perceptual.safetensors, a run of a network of pixels enlarger.safetensors.
@@ -175,6 +191,12 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
         load_trainable(enlarger, file)
         make_folder(target)
         export_enlarger(folded(enlarger), setting, target / ENLARGER_FILE)
+        return {}
+    if file.name == HYPERPRIOR_FILE:
+        hyperprior = ScaleHyperprior(*channels_at(int(setting)))
+        load_hyperprior(hyperprior, file)
+        make_folder(target.parent)
+        export_checkpoint(hyperprior, target)
         return {}
     network = TrainableCdsr1()
     if file.name in _SHIPPED_UPSCALERS:

@@ -27,6 +27,7 @@ from cdsrcodec.models.integer_prior import LAYERS
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.training.adversarial import LossWeights
 from cdsrcodec.training.codec_recipe import CodecRecipeConfig
+from cdsrcodec.training.hyperprior_recipe import HyperpriorRecipeConfig
 from cdsrcodec.training.loop import LoopConfig, StepReport
 from cdsrcodec.training.upscaler_recipe import UpscalerRecipeConfig
 
@@ -35,6 +36,7 @@ Fails = Callable[..., str]
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = codec_named("cdsr1").folder
+HYPERPRIOR = "bmshj2018-hyperprior"
 QUICK = ("--device", "cpu", "--precision", "fp32", "--warmup", "0", "--batch", "1")
 
 
@@ -69,13 +71,13 @@ class Recorder:
     """Stands for train_codec and train_upscaler: keeps what it is called with."""
 
     def __init__(self) -> None:
-        self.config: CodecRecipeConfig | UpscalerRecipeConfig
+        self.config: CodecRecipeConfig | HyperpriorRecipeConfig | UpscalerRecipeConfig
         self.loop: LoopConfig
         self.device: torch.device
 
     def __call__(
         self,
-        config: CodecRecipeConfig | UpscalerRecipeConfig,
+        config: CodecRecipeConfig | HyperpriorRecipeConfig | UpscalerRecipeConfig,
         loop: LoopConfig,
         device: torch.device,
         on_step: Callable[[StepReport], None],
@@ -113,12 +115,55 @@ def test_every_codec_option_reaches_the_recipe_or_the_loop(run: Run, recorder: R
         "--warmup", "5", "--ema", "0.9", "--precision", "bf16", "--checkpoint-minutes", "2.5",
         "--seed", "4", "--device", "cpu", "--patch", "128", "--batch", "3", "--factor", "2",
         "--factor", "4", "--high-rate-bias", "0.7", "--part", "decoder", "--start", "w",
+        "--codec", "cdsr1", "--metric", "mse",
     )
     # fmt: on
     assert recorder.config == CodecRecipeConfig(
         Path("photos"), 128, 3, (2, 4), 0.7, "decoder", Path("w"), 4
     )
     assert recorder.loop == LoopConfig(Path("out"), None, 7, 3e-4, 5, 0.9, 2.5, "bf16", 4)
+
+
+def test_the_studies_codec_has_a_recipe_of_its_own(run: Run, recorder: Recorder) -> None:
+    shared = ("train", "codec", "photos", "-o", "out", "--steps", "7", "--codec", HYPERPRIOR)
+    result = run(*shared, "-q", "6")
+    assert recorder.config == HyperpriorRecipeConfig(Path("photos"), 6)
+    assert result.stdout == ("out/weights: trained. Export with: cdsrcodec train export out FILE\n")
+    # fmt: off
+    run(
+        *shared, "--quality", "1", "--metric", "ms-ssim", "--patch", "176", "--batch", "3",
+        "--factor", "4", "--start", "w", "--seed", "5",
+    )
+    # fmt: on
+    assert recorder.config == HyperpriorRecipeConfig(
+        Path("photos"), 1, "ms-ssim", 176, 3, (4,), Path("w"), 5
+    )
+    assert recorder.loop.seed == 5
+
+
+def test_cdsr1_can_be_trained_for_ms_ssim(run: Run, recorder: Recorder) -> None:
+    run("train", "codec", "photos", "-o", "out", "--steps", "7", "--metric", "ms-ssim")
+    assert recorder.config == CodecRecipeConfig(Path("photos"), start=SHIPPED, metric="ms-ssim")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("-q", "4"), f"--quality belongs to --codec {HYPERPRIOR}. hint: "),
+        (("--codec", HYPERPRIOR), f"{HYPERPRIOR} needs --quality: it has a network for each. hint"),
+        (("--codec", HYPERPRIOR, "-q", "9"), "'-q' / '--quality': 9 is not in the range 1<=x<=8"),
+        (("--codec", HYPERPRIOR, "-q", "1", "--part", "all"), "--part belongs to --codec cdsr1."),
+        (("--codec", HYPERPRIOR, "-q", "1", "--from-zero"), "--from-zero belongs to --codec cdsr1"),
+        (("--codec", HYPERPRIOR, "-q", "1", "--high-rate-bias", "1"), "--high-rate-bias belongs"),
+        (("--metric", "ms-ssim", "--patch", "160"), "--patch: must be at least 176 with --metric"),
+    ],
+)
+def test_options_that_do_not_apply_to_the_codec_are_refused(
+    fails: Fails, tmp_path: Path, args: tuple[str, ...], message: str
+) -> None:
+    line = fails(2, "train", "codec", tmp_path, "-o", tmp_path / "run", "--steps", "1", *args)
+    assert message in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_from_zero_starts_from_no_weights(run: Run, recorder: Recorder) -> None:
@@ -283,6 +328,24 @@ def test_a_codec_is_trained_and_exported(
         "entropy",
         "training",
     ]
+
+
+def test_the_studies_codec_is_trained_exported_and_imported(
+    run: Run,
+    pictures: Path,
+    run_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CDSRCODEC_HOME", str(tmp_path / "home"))
+    of_codec = ("--codec", HYPERPRIOR, "-q", "2")
+    args = (pictures, "-o", run_folder, "--steps", "1", "--patch", "64", *QUICK)
+    assert run("train", "codec", *args, *of_codec).exit_code == 0
+    checkpoint = tmp_path / "x.pth.tar"
+    exported = run("train", "export", run_folder, checkpoint)
+    assert exported.stdout == f"{checkpoint}: written\n"
+    imported = run("models", "import", checkpoint, *of_codec)
+    assert re.match(rf"{HYPERPRIOR}-mse-2-[0-9a-f]{{8}}: installed", imported.output)
 
 
 def test_an_upscaler_is_trained_and_exported(

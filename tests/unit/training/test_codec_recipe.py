@@ -162,6 +162,24 @@ def test_the_loss_weighs_rate_and_distortion_by_the_level() -> None:
     assert network.bits.grad.tolist() == pytest.approx([0.005 * (LMBDAS[0] / 0.013) ** -0.5, 0.005])
 
 
+def test_the_loss_can_be_of_ms_ssim() -> None:
+    x = torch.rand(2, 3, 176, 176, generator=torch.Generator().manual_seed(0))
+    objective = RateDistortionObjective(Fixed(), train_rate=True, metric="ms-ssim")  # type: ignore[arg-type]
+    loss, metrics = objective((x, torch.tensor([3.0, 3.0])))
+    bpp = 200 / 176**2
+    assert float(metrics["bpp"]) == pytest.approx(bpp)
+    assert 0.5 < float(metrics["ms_ssim"]) < 1
+    expected = 16.64 * (1 - float(metrics["ms_ssim"])) + bpp + 1e-3 * 1000
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_patch_may_have_any_multiple_of_16_pixels(pictures: Path, shipped: Path) -> None:
+    trained = recipe(pictures, shipped, patch_px=80)
+    loss, metrics = trained.module(trained.batch(0, 0))
+    assert float(loss.detach()) > float(metrics["bpp"]) > 0
+    assert float(metrics["psnr_rgb_db"]) > 25
+
+
 def test_without_the_rate_the_loss_has_no_gradient_of_it() -> None:
     network = Fixed()
     objective = RateDistortionObjective(network, train_rate=False)  # type: ignore[arg-type]
