@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -93,15 +94,12 @@ def train_codec(
         TrainingError: weights or checkpoint do not fit.
         FileAccessError: the output cannot be written.
     """
-
-    def build(device: torch.device) -> Recipe:
-        if isinstance(config, HyperpriorRecipeConfig):
-            return HyperpriorRecipe(config, device)
-        return CodecRecipe(config, device)
-
+    build: Callable[[torch.device], Recipe]
     if isinstance(config, HyperpriorRecipeConfig):
+        build = partial(HyperpriorRecipe, config)
         file, metadata = HYPERPRIOR_FILE, {"quality": str(config.quality)}
     else:
+        build = partial(CodecRecipe, config)
         file, metadata = CODEC_FILE, {"part": config.part}
     return _run(build, loop_config, device, on_step, "network.", file, metadata)
 
@@ -113,10 +111,7 @@ def train_upscaler(
     on_step: OnStep | None = None,
 ) -> Path:
     """Run the upscaler recipe to the end of its budget; as train_codec."""
-
-    def build(device: torch.device) -> Recipe:
-        return UpscalerRecipe(config, device)
-
+    build = partial(UpscalerRecipe, config)
     metadata = {"blocks": str(config.blocks)}
     file = UPSCALER_FILE if config.perceptual is None else PERCEPTUAL_FILE
     return _run(build, loop_config, device, on_step, "upscaler.", file, metadata)
@@ -129,10 +124,7 @@ def train_enlarger(
     on_step: OnStep | None = None,
 ) -> Path:
     """Run the recipe of a 4x network of pixels to the end of its budget; as train_codec."""
-
-    def build(device: torch.device) -> Recipe:
-        return EnlargerRecipe(config, device)
-
+    build = partial(EnlargerRecipe, config)
     metadata = {NETWORK_KEY: config.network}
     return _run(build, loop_config, device, on_step, "upscaler.", ENLARGER_FILE, metadata)
 
