@@ -13,6 +13,9 @@ from cdsrcodec.training.vgg import VggFeatures
 
 WIDTH = 32  # of the published discriminator 64
 SLOPE = 0.2
+WINDOW_PX = 128
+"""Side of what features are compared of, ESRGAN's patches: VGG-16 takes as long for four times
+the pixels as all else in a step, and the latent needs larger patches for their context."""
 
 
 class LossWeights(NamedTuple):
@@ -46,6 +49,14 @@ class Discriminator(nn.Sequential):
                 channels = wide
         head = nn.Conv2d(channels, 1, 1)
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), head, nn.Flatten(0))
+
+
+def same_window(x: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """One square of WINDOW_PX, or what there is, at random out of both (B, 3, H, W)."""
+    spare = [max(0, side - WINDOW_PX) for side in x.shape[-2:]]
+    top, left = (int(torch.randint(count + 1, ())) for count in spare)
+    rows, columns = slice(top, top + WINDOW_PX), slice(left, left + WINDOW_PX)
+    return x[..., rows, columns], reference[..., rows, columns]
 
 
 class AdversarialObjective(nn.Module):
@@ -94,7 +105,8 @@ class AdversarialObjective(nn.Module):
         error = x_sr - x_hr
         content = self.weights.pixels * error.abs().mean()
         if self.features is not None:
-            content = content + self.weights.features * self.features.distance(x_sr, x_hr)
+            windows = same_window(x_sr, x_hr)
+            content = content + self.weights.features * self.features.distance(*windows)
         loss = content + self.weights.adversarial * adversarial + judgement
         metrics = {
             "psnr_rgb_db": -10 * error.detach().square().mean((1, 2, 3)).log10().mean(),

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.training import vgg
-from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
+from cdsrcodec.training.adversarial import WINDOW_PX, AdversarialObjective, LossWeights
 from cdsrcodec.training.vgg import CONVOLUTIONS, load_vgg, read_vgg
 
 WIDE = 4
@@ -84,6 +84,22 @@ def test_the_content_loss_is_of_features_and_a_hundredth_of_pixels(file: Path) -
     l1 = float((upscaler(x) - x_hr).abs().mean())
     expected = float(network.distance(upscaler(x), x_hr)) + 0.01 * l1
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_features_are_compared_of_one_window_of_large_patches(file: Path) -> None:
+    network = read_vgg(file)
+    seen = []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    x_hr = torch.arange(160.0 * 200).view(1, 1, 160, 200).repeat(2, 3, 1, 1)
+    corners = set()
+    for seed in range(4):
+        torch.manual_seed(seed)
+        AdversarialObjective(nn.Identity(), LossWeights(), network)((x_hr + 0.5, x_hr))
+        reference, x = seen[-2:]
+        assert x.shape == (2, 3, WINDOW_PX, WINDOW_PX)
+        torch.testing.assert_close(x - reference, torch.full_like(x, 0.5))
+        corners.add(float(reference[0, 0, 0, 0]))
+    assert len(corners) > 1
 
 
 def test_without_the_package_the_error_says_how_to_install_it(
