@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from cdsrcodec.errors import FileAccessError, TrainingError
+from cdsrcodec.imageio.writer import write_bytes
 
 
 def make_folder(path: Path) -> None:
@@ -28,13 +28,12 @@ def make_folder(path: Path) -> None:
 def write_tensors(
     path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:
-    """Write a safetensors file, which save_file renames into place.
+    """Write a safetensors file; save_file would give it to its owner alone.
 
     Raises:
         FileAccessError: it cannot be written.
     """
-    with _writing(path):
-        save_file(tensors, path, metadata)
+    write_bytes(save(tensors, metadata), path)
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -71,10 +70,10 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """One error for what the writers of torch and safetensors raise on a full disk."""
+    """One error for what torch and the system raise on a full disk."""
     try:
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except (OSError, RuntimeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise FileAccessError(
             f"{path}: cannot be written: {reason.splitlines()[0]}. "

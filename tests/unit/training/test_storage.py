@@ -110,6 +110,13 @@ def test_a_full_disk_is_one_line_and_keeps_the_older_checkpoint(tmp_path: Path) 
     assert path.read_bytes() == GOOD
 
 
+def test_who_may_read_new_files_may_read_the_weights(tmp_path: Path) -> None:
+    plain, path = tmp_path / "plain", tmp_path / "x.safetensors"
+    plain.touch()
+    write_tensors(path, {"x": torch.ones(3)})
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "x.safetensors"
     for write in (write_tensors, write_checkpoint):
