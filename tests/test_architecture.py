@@ -56,7 +56,7 @@ THIRD_PARTY: dict[str, set[str]] = {
         "PIL", "compressai", "h5py", "numpy", "pytorch_msssim", "safetensors", "torch",
     },
     "codec": {"PIL", "numpy", "safetensors", "torch"},
-    "zoo": {"numpy", "safetensors", "torch"},
+    "zoo": {"filelock", "numpy", "safetensors", "torch"},
     "chunks": {"PIL", "numpy"},
     "models": {"numpy", "safetensors", "torch"},
     "sr": {"numpy", "safetensors", "torch"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
+import cdsrcodec
 from cdsrcodec import errors
 from cdsrcodec.cli.main import cli
 from cdsrcodec.errors import CdsrError
@@ -141,6 +143,22 @@ def test_every_error_stands_beside_its_exit_code() -> None:
     documented = {name: int(code) for code, names in rows for name in re.findall(r"`(\w+)`", names)}
     classes = [c for _, c in inspect.getmembers(errors, inspect.isclass)]
     assert documented == {c.__name__: c.exit_code for c in classes if issubclass(c, CdsrError)}
+
+
+def test_every_key_of_a_json_line_is_listed() -> None:
+    table = CLI_DOCUMENT.split("| Key | Value |")[1].split("\n\n")[0]
+    listed = {
+        key
+        for cell in re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)
+        for key in re.findall(r"`(\w+)`", cell)
+    }
+    fields = {
+        field.name
+        for report in (cdsrcodec.EncodeReport, cdsrcodec.DecodeReport)
+        for field in dataclasses.fields(report)
+    }
+    of_any = {"input", "output", "status", "exit_code", "error", "message", "attempts"}
+    assert listed == fields | of_any
 
 
 def test_a_command_line_that_would_not_parse_is_noticed() -> None:

@@ -127,7 +127,7 @@ def upscale_file(
         in_source_space=in_source_space,
     )
     warnings = picture.warnings + writer.write_image(
-        image, target, like=source if keep_attributes else None
+        image, target, like=source if keep_attributes else None, overwrite=overwrite
     )
     return DecodeReport(
         image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings

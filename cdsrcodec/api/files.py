@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
-from cdsrcodec.api.streams import Sr, check_weights, goal_of, info, reduced
-from cdsrcodec.container import Limits, read_stream
+from cdsrcodec.api.streams import UPSCALE, Sr, check_weights, goal_of, info, reduced
+from cdsrcodec.chunks.facts import full_size_of
+from cdsrcodec.container import Limits, Stream, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError
+from cdsrcodec.imageio.suffixes import check_stream_name
 from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def encode_file(
 
     Args:
         source: any picture that Pillow reads.
-        target: the stream file.
+        target: the stream file; of any extension but those of pictures.
         quality: as encode.
         target_size_bytes: as encode.
         target_bpp: as encode.
@@ -69,7 +71,8 @@ def encode_file(
     Raises:
         FileAccessError, OutputExistsError: about source or target.
         DesyncError: the comparison failed: a fault of the machine or of this program.
-        CdsrError, ValueError: as encode.
+        ValueError: target has the name of a picture; and as encode.
+        CdsrError: as encode.
     """
     from cdsrcodec.chunks.sidecar import chunks_of
     from cdsrcodec.codec import decode_symbols, encode_pixels, resolve_device
@@ -78,6 +81,7 @@ def encode_file(
 
     begin_s = time.perf_counter()
     goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db)
+    check_stream_name(target)
     check_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
     picture = reduced(read_picture(source, max_pixels=max_pixels), downscale)
@@ -97,7 +101,7 @@ def encode_file(
     psnr_rgb_db = (
         _psnr_rgb_db(picture, data, torch_device, max_memory_bytes) if measure_psnr else None
     )
-    write_bytes(data, target, like=source if keep_attributes else None)
+    write_bytes(data, target, like=source if keep_attributes else None, overwrite=overwrite)
     return _encode_report(picture, data, psnr_rgb_db, time.perf_counter() - begin_s, torch_device)
 
 
@@ -181,7 +185,7 @@ def decode_file(
     data = _read_file(source)
     with _about(source):
         stream = read_stream(data, limits=Limits(max_pixels=max_pixels))
-    writer.check_size(target, stream.header.width_px * sr, stream.header.height_px * sr)
+    writer.check_size(target, *_decoded_size(stream, sr))
     if has_alpha(stream):
         writer.check_alpha(target)
     check_weights(upscaler_weights, upscaler if sr != 1 else None)
@@ -200,10 +204,18 @@ def decode_file(
             on_step=on_step,
             in_source_space=holds_profile(writer.output_format(target)),
         )
-    warnings += writer.write_image(image, target, like=source if keep_attributes else None)
+    warnings += writer.write_image(
+        image, target, like=source if keep_attributes else None, overwrite=overwrite
+    )
     return DecodeReport(
         image.width, image.height, time.perf_counter() - begin_s, torch_device.type, warnings
     )
+
+
+def _decoded_size(stream: Stream, sr: Sr) -> tuple[int, int]:
+    """Width and height of the picture that is written."""
+    full_size_px = full_size_of(stream) if sr == UPSCALE else None
+    return full_size_px or (stream.header.width_px * sr, stream.header.height_px * sr)
 
 
 def info_file(path: Path) -> StreamInfo:

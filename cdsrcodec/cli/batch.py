@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -36,6 +36,7 @@ class Conversion:
         device: as it was asked for.
         suffixes: of the files that are taken from folders.
         extension: of the outputs, for their names and the format on standard output.
+        check_name: refuses the name of an output with a ValueError, before any work is done.
     """
 
     convert: Callable[..., Any]
@@ -44,6 +45,7 @@ class Conversion:
     device: str
     suffixes: frozenset[str]
     extension: str
+    check_name: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def run(conversion: Conversion, paths: tuple[Place, ...], settings: Settings) ->
 
 
 def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
+    _check_names(conversion, [job])
     check_pipes(job.source, job.target)
     if job.target == PIPE and settings.as_json:
         raise click.UsageError("--json and OUT would both go to standard output. hint: name a file")
@@ -188,6 +191,7 @@ def _run_many(
         suffixes=conversion.suffixes,
         recursive=settings.recursive,
     )
+    _check_names(conversion, jobs)
     outcomes = _outcomes(conversion, jobs, settings)
     with closing(outcomes):
         return results.tell_all(outcomes, len(jobs), _style(conversion, settings))
@@ -196,30 +200,44 @@ def _run_many(
 def _outcomes(
     conversion: Conversion, jobs: list[Job], settings: Settings
 ) -> Generator[Outcome, None, None]:
-    """Those that are skipped, then the others, in the order of the jobs."""
-    due = []
-    for job in jobs:
-        if settings.skip_existing and exists(job.target):
-            yield Outcome(job, "skipped")
-        else:
-            due.append(job)
+    """Of all jobs in their order, but for those that are left out because the batch has ended."""
+    due = [job for job in jobs if not (settings.skip_existing and exists(job.target))]
     for folder in sorted({job.target.parent for job in due}, key=str):
         make_folder(folder)
-    yield from _engine(conversion, settings)(
+    converted = _engine(conversion, settings)(
         due,
         _reaching(conversion, settings, due),
         workers=settings.workers,
         threads=settings.threads,
         fail_fast=settings.fail_fast,
     )
+    is_due = set(due)
+    with closing(converted):
+        for job in jobs:
+            if job not in is_due:
+                yield Outcome(job, "skipped")
+            elif outcome := next(converted, None):
+                yield outcome
 
 
-def _engine(conversion: Conversion, settings: Settings) -> Callable[..., Iterator[Outcome]]:
+def _engine(
+    conversion: Conversion, settings: Settings
+) -> Callable[..., Generator[Outcome, None, None]]:
     if settings.engine == "local":
         return local.convert_all
     return functools.partial(
         ray_engine.convert_all, address=settings.ray_address, device=conversion.device
     )
+
+
+def _check_names(conversion: Conversion, jobs: list[Job]) -> None:
+    if conversion.check_name is None:
+        return
+    for job in jobs:
+        try:
+            conversion.check_name(str(job.target))
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
 
 
 def _reaching(conversion: Conversion, settings: Settings, jobs: list[Job]) -> Convert:

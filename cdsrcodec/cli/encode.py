@@ -11,8 +11,8 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.effort import effort_option
 from cdsrcodec.cli.places import Place
-from cdsrcodec.cli.plan import PICTURE_SUFFIXES
 from cdsrcodec.cli.steps import steps_display
+from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES, check_stream_name
 from cdsrcodec.models.registry import check_settings
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def encode(
         device,
         PICTURE_SUFFIXES,
         "cdsr",
+        check_stream_name,
     )
     is_shown = effort > 0 and batch.shows_steps(settings)
     with steps_display("refining", is_shown=is_shown) as on_step:

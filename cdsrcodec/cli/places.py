@@ -21,6 +21,7 @@ from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:// is a drive, no scheme
 _FILE = "file://"
+_THIS_MACHINE = {"", "localhost"}
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,21 @@ Place: TypeAlias = Path | Url
 
 
 def parse_place(text: str) -> Place:
-    """A path, or a URL."""
-    if text.lower().startswith(_FILE):
-        return Path(text[len(_FILE) :])
-    return Url(text) if _URL.match(text) else Path(text)
+    """A path, or a URL.
+
+    Raises:
+        click.BadParameter: a file:// URL that names no file of this machine.
+    """
+    if not text.lower().startswith(_FILE):
+        return Url(text) if _URL.match(text) else Path(text)
+    from urllib.request import url2pathname  # takes its time, and few need it
+
+    # Not by urlsplit, which would cut names at # and ?.
+    host, _, path = text[len(_FILE) :].partition("/")
+    name = url2pathname(f"/{path}")
+    if host.lower() not in _THIS_MACHINE or "\0" in name:
+        raise click.BadParameter(f"{text}: no file of this machine. hint: file:///FOLDER/NAME")
+    return Path(name)
 
 
 class PlaceType(click.Path):
@@ -162,13 +174,16 @@ def check_free(target: Url, *, overwrite: bool) -> None:
         raise OutputExistsError(f"{target}: exists already. hint: -f replaces it")
 
 
-def store(source: Path, target: Url) -> None:
-    """Copy a file to a URL, where it appears whole or not at all; an existing one is replaced.
+def store(source: Path, target: Url, *, overwrite: bool) -> None:
+    """Copy a file to a URL, where it appears whole or not at all.
 
     It is uploaded under a temporary name and renamed, which object stores do by a copy of
-    their own. Only a process that is killed can leave the temporary one behind.
+    their own. Only a process that is killed can leave the temporary one behind. That there
+    is no such file yet is asked once more right before the renaming: nothing that all file
+    systems have does both in one.
 
     Raises:
+        OutputExistsError: it exists, and overwrite is False.
         FileAccessError: it cannot be written.
     """
     with _access_errors(target, "written"):
@@ -176,6 +191,8 @@ def store(source: Path, target: Url) -> None:
         temporary = str(PurePosixPath(path).with_name(f".cdsr-{secrets.token_hex(8)}.part"))
         try:
             system.put_file(str(source), temporary)
+            system.invalidate_cache()  # the listings that it remembers may be old
+            check_free(target, overwrite=overwrite)
             system.mv(temporary, path)
         except BaseException:
             with suppress(Exception):  # that it cannot be removed is no news after this

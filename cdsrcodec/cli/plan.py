@@ -18,12 +18,6 @@ from cdsrcodec.cli.places import Place, Url, find_below, is_folder, parse_place
 from cdsrcodec.errors import FileAccessError
 
 STREAM_SUFFIXES = frozenset({".cdsr"})
-# What is taken for a picture in a folder; a file that is named is tried whatever it is called.
-PICTURE_SUFFIXES = frozenset({
-    ".apng", ".avif", ".avifs", ".bmp", ".dds", ".dib", ".gif", ".icns", ".ico", ".j2k", ".jfif",
-    ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png",
-    ".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp", ".xbm", ".xpm",
-})  # fmt: skip
 TEMPLATE_FIELDS = ("stem", "name", "ext", "parent")
 
 

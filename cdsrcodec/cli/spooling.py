@@ -78,7 +78,7 @@ def convert_spooled(
             message = str(error).replace(str(spool_in), str(source))
             error.args = (message.replace(str(spool_out), str(target)),)
             raise
-        _pour_out(spool_out, target)
+        _pour_out(spool_out, target, overwrite=overwrite)
         return report
 
 
@@ -96,9 +96,9 @@ def _fill(spool_in: Path, source: Place) -> None:
             ) from error
 
 
-def _pour_out(spool_out: Path, target: Place) -> None:
+def _pour_out(spool_out: Path, target: Place, *, overwrite: bool) -> None:
     if isinstance(target, Url):
-        store(spool_out, target)
+        store(spool_out, target, overwrite=overwrite)
     elif target == PIPE:
         try:
             with spool_out.open("rb") as file:

@@ -8,7 +8,7 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
 from cdsrcodec.cli.places import Place
-from cdsrcodec.cli.plan import PICTURE_SUFFIXES
+from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
 
 
 @click.command()

@@ -128,8 +128,7 @@ def read_stream(
     if pixels > limits.max_pixels:
         raise LimitError(
             f"the picture is {header.width_px}x{header.height_px}, {pixels} pixels: "
-            f"more than the limit of {limits.max_pixels}. "
-            "hint: raise the limit if you trust the file"
+            f"more than {_told(limits.max_pixels)}"
         )
     chunks: tuple[Chunk, ...] = ()
     if has_chunks:
@@ -140,6 +139,14 @@ def read_stream(
             f"a payload of {payload_bytes} bytes is not whole 32-bit words", offset=offset
         )
     return Stream(header, chunks, data[offset:])
+
+
+def _told(max_pixels: int) -> str:
+    """A limit of pixels, and of a lower one than this reader's own, who has set it."""
+    own = _DEFAULT_LIMITS.max_pixels
+    if max_pixels < own:
+        return f"the limit of {max_pixels}. hint: --max-pixels raises it, up to {own}"
+    return f"this reader's limit of {max_pixels}"
 
 
 def _pack_chunks(chunks: tuple[Chunk, ...]) -> bytes:
@@ -183,7 +190,7 @@ def _read_chunk(
     if length > budget_bytes:
         raise LimitError(
             f"chunk {kind.decode('ascii')} of {length} bytes is more than the {budget_bytes} "
-            "that the limit leaves. hint: raise the limit if you trust the file"
+            "that this reader's limit leaves"
         )
     end = start + length
     if end > len(data):

@@ -115,10 +115,17 @@ def to_picture(image: Image.Image) -> Picture:
     colours of fully transparent pixels are replaced by continuations of visible ones.
 
     Raises:
-        InputImageError: no pixels, damaged pixel data, or values beyond the ranges above.
+        InputImageError: no pixels, damaged pixel data, values beyond the ranges above, or an
+            animation or file of several pages, whichever of them is shown; a copy has just one.
     """
     if 0 in image.size:
         raise InputImageError("the image has no pixels")
+    with _decoder_errors():
+        frames = _count_frames(image)
+    if frames > 1:
+        raise InputImageError(
+            f"the image has {frames} frames or pages. hint: save the one you want as a PNG"
+        )
     with _decoder_errors():
         image.load()
     orientation = _orientation(image)
@@ -166,24 +173,31 @@ def _convert_to_srgb(
 
 
 def _open_single(file: BinaryIO, max_pixels: int) -> Image.Image:
-    """The image of a file, undecoded: size and number of frames are checked."""
+    """The image of a file, undecoded, of a size that is allowed."""
     if file.read(len(_OWN_MAGIC)) == _OWN_MAGIC:
         raise InputImageError("not an image but a .cdsr file already. hint: decode it first")
     file.seek(0)
     with _decoder_errors():
         image = Image.open(file)
-        # The further pictures of a camera's MPO are previews and gain maps of the first.
-        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if image.width * image.height > max_pixels:
         raise LimitError(
             f"{image.width}x{image.height} px are more than the limit of {max_pixels} pixels. "
             "hint: cut the picture into parts or reduce it"
         )
-    if frames > 1:
-        raise InputImageError(
-            f"the image has {frames} frames or pages. hint: save the one you want as a PNG"
-        )
     return image
+
+
+def _count_frames(image: Image.Image) -> int:
+    """The pictures in the file that an image was opened from; 1 without one."""
+    if image.format == "MPO":
+        return 1  # the further pictures of a camera are previews and gain maps of the first
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:
+        file = getattr(image, "fp", None)
+        if file is None or file.closed:
+            return 1  # of what was loaded and closed, no more can be known
+        raise
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def check_output(target: Path, source: Path | None, *, overwrite: bool) -> None:
         if exists and not target.is_file():
             raise FileAccessError(f"{target}: not a regular file. hint: name another file")
         if exists and not overwrite:
-            raise OutputExistsError(f"{target}: exists already. hint: -f replaces it")
+            raise _exists_already(target)
         if not target.parent.is_dir():
             raise FileAccessError(f"{target}: no folder {target.parent}. hint: create it first")
 
@@ -124,7 +124,9 @@ def check_alpha(target: Path) -> None:
         )
 
 
-def write_image(image: Image.Image, target: Path, *, like: Path | None = None) -> tuple[str, ...]:
+def write_image(
+    image: Image.Image, target: Path, *, like: Path | None = None, overwrite: bool = True
+) -> tuple[str, ...]:
     """Write a picture in the format of the extension of `target`, atomically.
 
     PNG, WebP, TIFF, JPEG 2000, QOI, BMP, PPM and TGA are lossless; JPEG has
@@ -133,8 +135,9 @@ def write_image(image: Image.Image, target: Path, *, like: Path | None = None) -
     Args:
         image: mode L, LA, RGB or RGBA, any size that the format can hold. EXIF, XMP, ICC
             profile and resolution of its `info` are kept where the format can.
-        target: written as `write_bytes` does, an existing file is replaced.
+        target: written as `write_bytes` does.
         like: as `write_bytes`.
+        overwrite: as `write_bytes`.
 
     Returns:
         A line for each part of the metadata that could not be written.
@@ -142,6 +145,7 @@ def write_image(image: Image.Image, target: Path, *, like: Path | None = None) -
     Raises:
         InputImageError: no format for this extension, or one that has no alpha.
         LimitError: a side is too long for the format.
+        OutputExistsError: as `write_bytes`.
         FileAccessError: the encoder gives up, or the file cannot be written.
     """
     check_size(target, image.width, image.height)
@@ -157,7 +161,7 @@ def write_image(image: Image.Image, target: Path, *, like: Path | None = None) -
         raise FileAccessError(
             f"{target}: the {name} encoder failed: {error}. hint: write a .png"
         ) from error
-    write_bytes(encoded, target, like=like)
+    write_bytes(encoded, target, like=like, overwrite=overwrite)
     return dropped
 
 
@@ -188,7 +192,9 @@ def _encode(image: Image.Image, name: str, metadata: dict[str, Any]) -> bytes:
     return encoded.getvalue()
 
 
-def write_bytes(data: bytes | memoryview, target: Path, *, like: Path | None = None) -> None:
+def write_bytes(
+    data: bytes | memoryview, target: Path, *, like: Path | None = None, overwrite: bool = True
+) -> None:
     """Write a file so that it is there whole or not at all.
 
     The bytes go to a temporary file in the same folder, to the disk, and are
@@ -200,8 +206,10 @@ def write_bytes(data: bytes | memoryview, target: Path, *, like: Path | None = N
         data: all of the file.
         target: the file; a symbolic link of this name is replaced, not followed.
         like: a file whose permissions and times to take over instead.
+        overwrite: replace what has this name, even if it came up only now.
 
     Raises:
+        OutputExistsError: there is something of this name, and overwrite is False.
         FileAccessError: no permission, no space, no such folder.
     """
     with _access_errors(target):
@@ -212,17 +220,39 @@ def write_bytes(data: bytes | memoryview, target: Path, *, like: Path | None = N
                 if like is not None:
                     _take_permissions(like, temporary)
                 elif target.exists():
-                    shutil.copymode(target, temporary)
+                    _take_permissions(target, temporary)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             if like is not None:
                 times = like.stat()
                 os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
-            temporary.replace(target)
+            if overwrite:
+                temporary.replace(target)
+            else:
+                _place_as_new(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _place_as_new(temporary: Path, target: Path) -> None:
+    """Give a file its name, unless there is something of this name."""
+    try:
+        # Unlike a rename it replaces nothing, whoever else may be writing that file.
+        os.link(temporary, target)
+    except FileExistsError as error:
+        raise _exists_already(target) from error
+    except OSError:  # FAT and some shares have no hard links; the rename says what else is wrong
+        if os.path.lexists(target):
+            raise _exists_already(target) from None
+        temporary.replace(target)
+    else:
+        temporary.unlink()
+
+
+def _exists_already(target: Path) -> OutputExistsError:
+    return OutputExistsError(f"{target}: exists already. hint: -f replaces it")
 
 
 def _take_permissions(like: Path, temporary: Path) -> None:

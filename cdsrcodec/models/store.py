@@ -7,17 +7,20 @@ A folder appears and goes as a whole, so that no reader ever finds half of one.
 
 from __future__ import annotations
 
+import errno
+import filecmp
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cdsrcodec.errors import CdsrError, FileAccessError
 
 HOME_VARIABLE = "CDSRCODEC_HOME"
 _HIDDEN = "."  # begins the name of what is not whole yet, or any more
+_OCCUPIED = {errno.ENOTEMPTY, errno.EEXIST}  # there is a folder with something in it
 
 
 def home_folder() -> Path:
@@ -82,15 +85,50 @@ def new_folder() -> Iterator[Path]:
 def install(folder: Path, model: str) -> Path:
     """Rename a finished new_folder into place; an installed model of that name gives way.
 
+    One with the same files stays, and so does one that another process installs meanwhile: of
+    this name it can be no other.
+
     Raises:
-        OSError: it cannot be renamed.
+        OSError: it cannot be renamed; what was installed still is.
     """
     target = models_folder() / model
-    old = _hide(target) if target.is_dir() else None
-    installed = folder.rename(target)
+    if _has_same_files(folder, target):
+        return target
+    with _vacated(target):
+        try:
+            folder.rename(target)
+        except OSError as error:
+            if error.errno not in _OCCUPIED:
+                raise
+    return target
+
+
+@contextmanager
+def _vacated(target: Path) -> Iterator[None]:
+    """Within, nothing is installed there; what was comes back if something fails."""
+    old = None
+    if target.is_dir():
+        with suppress(FileNotFoundError):  # another process has just hidden it
+            old = _hide(target)
+    try:
+        yield
+    except BaseException:
+        if old is not None:
+            old.rename(target)
+        raise
     if old is not None:
         shutil.rmtree(old)
-    return installed
+
+
+def _has_same_files(folder: Path, other: Path) -> bool:
+    names = {path.name for path in folder.iterdir()}
+    try:
+        if {path.name for path in other.iterdir()} != names:
+            return False
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    _, different, unread = filecmp.cmpfiles(folder, other, names, shallow=False)
+    return not different and not unread
 
 
 def remove(model: str) -> None:

@@ -7,8 +7,13 @@ its SHA-256.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from filelock import FileLock
 
 from cdsrcodec.errors import FileAccessError, ModelError
 from cdsrcodec.models import store
@@ -70,6 +75,8 @@ def pull(file: ZooFile, on_progress: OnProgress | None = None) -> CodecEntry:
 
     The environment variable CDSRCODEC_ZOO_URL names another server to take it from.
 
+    Another process that pulls the same one is waited for; then there is nothing left to do.
+
     Raises:
         FileAccessError: it cannot be downloaded or stored.
         ModelError: other bytes than were published, or not a checkpoint.
@@ -77,18 +84,35 @@ def pull(file: ZooFile, on_progress: OnProgress | None = None) -> CodecEntry:
     base_url = os.environ.get(URL_VARIABLE) or DEFAULT_URL
     if urlsplit(base_url).scheme not in ("http", "https"):
         raise ModelError(f"{URL_VARIABLE}={base_url}: not an address. hint: https://SERVER/FOLDER")
+    url = f"{base_url.rstrip('/')}/{file.name}"
+    with _download_of(file) as checkpoint:
+        if entry := installed_from(file):
+            return entry
+        fetch(url, checkpoint, sha256_start=file.sha256_start, on_progress=on_progress)
+        try:
+            return import_checkpoint(checkpoint, BMSHJ2018_HYPERPRIOR, file.quality, file.metric)
+        finally:
+            checkpoint.unlink(missing_ok=True)
+
+
+@contextmanager
+def _download_of(file: ZooFile) -> Iterator[Path]:
+    """Where a checkpoint is to be put: within, this process alone does so.
+
+    The lock is the operating system's, so that of a process that was killed only an empty
+    file remains, which locks nothing.
+    """
     folder = store.home_folder() / "downloads"
+    lock = FileLock(folder / f"{file.name}.lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except OSError as error:
         raise FileAccessError(
             f"{folder}: cannot be made: {error.strerror}. "
             f"hint: name another folder in {store.HOME_VARIABLE}"
         ) from error
-    checkpoint = folder / file.name
-    url = f"{base_url.rstrip('/')}/{file.name}"
-    fetch(url, checkpoint, sha256_start=file.sha256_start, on_progress=on_progress)
     try:
-        return import_checkpoint(checkpoint, BMSHJ2018_HYPERPRIOR, file.quality, file.metric)
+        yield folder / file.name
     finally:
-        checkpoint.unlink()
+        lock.release()

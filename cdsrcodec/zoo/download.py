@@ -35,7 +35,7 @@ def fetch(
 
     Args:
         url: http or https.
-        target: its folder exists.
+        target: its folder exists, and no other process fetches it.
         sha256_start: hex digits that the SHA-256 of the file begins with.
         on_progress: called for each block.
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 import cdsrcodec
 from cdsrcodec.cli import options
-from cdsrcodec.cli.plan import PICTURE_SUFFIXES
+from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
 from cdsrcodec.imageio.writer import output_format
 
 Run = Callable[..., Result]
@@ -101,6 +101,15 @@ def test_json_has_an_object_for_each_file_and_stderr_is_empty(
     assert (encoded["status"], encoded["exit_code"]) == ("ok", 0)
     assert encoded["stream_bytes"] == (out / "trip" / "c.cdsr").stat().st_size
     assert encoded["psnr_rgb_db"] is None
+
+
+def test_what_is_skipped_is_told_in_its_turn(run: Run, photos: Path, out: Path) -> None:
+    (out / "trip").mkdir(parents=True)
+    (out / "trip" / "c.cdsr").touch()
+    command = ("encode", "-r", photos, "-o", out, "--skip-existing", "--json", "--threads", "1")
+    records = [json.loads(line) for line in run(*command).stdout.splitlines()]
+    assert [record["status"] for record in records] == ["ok", "failed", "skipped"]
+    assert [Path(record["input"]).name for record in records] == ["a.png", "b.png", "c.jpg"]
 
 
 def test_json_of_one_file_is_one_object_good_or_bad(
@@ -259,6 +268,15 @@ def test_arguments_that_do_not_fit_together_are_wrong_usage(
 @pytest.mark.parametrize("args", [["a", "b.png"], ["a", "-o", "x", "--template", "{stem}.bmp"]])
 def test_a_format_beside_a_name_is_wrong_usage(fails: Fails, args: list[str]) -> None:
     assert "--format contradicts a name" in fails(2, "decode", "--format", "png", *args)
+
+
+@pytest.mark.parametrize("template", ["{name}", "{stem}.JPG"])
+def test_a_template_that_makes_names_of_pictures_is_refused_of_streams(
+    fails: Fails, picture: Path, out: Path, template: str
+) -> None:
+    message = fails(2, "encode", picture, "-o", out, "--template", template)
+    assert message.startswith(f"{out}/in.")
+    assert "the name of a picture" in message
 
 
 def test_a_template_of_no_picture_format_is_refused_before_the_work(

@@ -299,7 +299,20 @@ def test_force_replaces_an_existing_file(run: Run, picture: Path, stream: Path) 
 
 
 def test_the_input_is_never_replaced(fails: Fails, picture: Path) -> None:
-    assert "is the input itself" in fails(7, "encode", "-f", picture, picture)
+    nameless = picture.rename(picture.with_suffix(""))
+    assert "is the input itself" in fails(7, "encode", "-f", nameless, nameless)
+
+
+@pytest.mark.parametrize("name", ["b.png", "B.JPEG", "b.heic", "memory://b.tif"])
+def test_a_picture_is_never_replaced_by_a_stream(
+    fails: Fails, picture: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(picture.parent)
+    Path("b.png").write_bytes(b"the only copy of a photograph")
+    assert fails(2, "encode", "-f", picture, name) == (
+        f"{name}: the name of a picture, but a .cdsr file is to be written. "
+        "hint: name it .cdsr; many pictures need -o DIR"
+    )
 
 
 def test_an_interrupted_run_leaves_the_old_file(

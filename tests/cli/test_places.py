@@ -33,12 +33,21 @@ def memory() -> Iterator[MemoryFileSystem]:
         ("cat.png", Path("cat.png")),
         ("C://cat.png", Path("C://cat.png")),
         ("file:///a b/cat.png", Path("/a b/cat.png")),
+        ("file:///a%20b/%C3%BC%2523.png", Path("/a b/ü%23.png")),
+        ("FILE://LocalHost/a/cat.png", Path("/a/cat.png")),
+        ("file:///a/cat#1?.png", Path("/a/cat#1?.png")),
         ("s3://shots/cat.png", Url("s3://shots/cat.png")),
         ("S3://shots//cat.png", Url("S3://shots//cat.png")),
     ],
 )
 def test_a_url_has_a_scheme_and_that_of_a_file_is_its_path(text: str, place: Path | Url) -> None:
     assert parse_place(text) == place
+
+
+@pytest.mark.parametrize("url", ["file://server/a.png", "file://a.png", "file:///a%00.png"])
+def test_a_file_url_of_another_machine_is_wrong_usage(fails: Fails, url: str) -> None:
+    message = fails(2, "encode", url, "out.cdsr")
+    assert message.endswith(f"{url}: no file of this machine. hint: file:///FOLDER/NAME")
 
 
 def test_a_url_has_the_parts_of_a_path() -> None:
@@ -93,6 +102,32 @@ def test_what_exists_at_a_url_is_kept_skipped_or_replaced(
     assert memory.cat_file("/small/in.cdsr") == b"older"
     assert run("encode", picture, "-o", "memory://small", "-f").exit_code == 0
     assert cdsrcodec.info(memory.cat_file("/small/in.cdsr")).width_px == 37
+
+
+@pytest.mark.parametrize("force", [[], ["-f"]])
+def test_of_two_runs_with_one_url_the_later_one_needs_force(
+    run: Run,
+    memory: MemoryFileSystem,
+    picture: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    force: list[str],
+) -> None:
+    upload = MemoryFileSystem.put_file
+
+    def upload_late(self: MemoryFileSystem, source: str, target: str) -> None:
+        self.pipe_file("/x.cdsr", b"of the other run")
+        upload(self, source, target)
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", upload_late)
+    result = run("encode", *force, picture, "memory://x.cdsr")
+    assert memory.find("/") == ["/x.cdsr"]
+    if force:
+        assert result.exit_code == 0
+        assert cdsrcodec.info(memory.cat_file("/x.cdsr")).width_px == 37
+    else:
+        assert result.exit_code == 7
+        assert result.stderr == "error: memory://x.cdsr: exists already. hint: -f replaces it\n"
+        assert memory.cat_file("/x.cdsr") == b"of the other run"
 
 
 @pytest.mark.parametrize("step", ["put_file", "mv"])

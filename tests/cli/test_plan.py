@@ -10,13 +10,13 @@ import click
 import pytest
 
 from cdsrcodec.cli.plan import (
-    PICTURE_SUFFIXES,
     STREAM_SUFFIXES,
     check_template,
     plan_jobs,
     split_list,
 )
 from cdsrcodec.errors import FileAccessError
+from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
 
 OUT = Path("out")
 

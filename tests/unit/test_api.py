@@ -365,8 +365,9 @@ class TestEncodeFile:
             cdsrcodec.encode_file(picture, target, device="tpu")
         with pytest.raises(ModelError, match="no codec 'jpeg'"):
             cdsrcodec.encode_file(picture, target, codec="jpeg")
+        nameless = picture.rename(tmp_path / "in")
         with pytest.raises(OutputExistsError, match="the output is the input"):
-            cdsrcodec.encode_file(picture, picture, overwrite=True)
+            cdsrcodec.encode_file(nameless, nameless, overwrite=True)
         assert not target.exists()
 
 

@@ -60,6 +60,14 @@ def test_small_pictures_too(size: tuple[int, int]) -> None:
     assert cdsrcodec.decode(data, sr=4, device="cpu").size == size
 
 
+def test_a_format_need_only_hold_the_size_that_is_given_back(tmp_path: Path) -> None:
+    stream, target = tmp_path / "x.cdsr", tmp_path / "x.webp"
+    stream.write_bytes(cdsrcodec.encode(Image.new("RGB", (16_383, 4)), downscale=4, device="cpu"))
+    cdsrcodec.decode_file(stream, target, sr=4, upscaler="bicubic", device="cpu")
+    with Image.open(target) as image:
+        assert image.size == (16_383, 4)
+
+
 def test_sides_that_divide_are_reduced_as_pillow_does() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
     reduced = reduce_picture(Picture(pixels), 4)

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -52,7 +52,7 @@ def convert_all(
     workers: int | None = None,
     threads: int | None = None,
     fail_fast: bool = False,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Convert files, and tell the outcomes in the order of the jobs.
 
     Args:
@@ -63,7 +63,7 @@ def convert_all(
             torch and shares the usable cores between several.
         fail_fast: begin no other file after one has failed.
 
-    Closing the iterator early, or an exception in it, ends the workers.
+    Closing the generator early, or an exception in it, ends the workers.
     """
     workers = min(workers or 1, len(jobs))
     if workers > 1:

@@ -8,7 +8,7 @@ not at all, so that a second attempt finds nothing or something to replace, neve
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,7 +41,7 @@ def convert_all(
     fail_fast: bool = False,
     address: str | None = None,
     device: str = "auto",
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Convert files, and tell the outcomes in the order of the jobs.
 
     Args:
@@ -53,7 +53,7 @@ def convert_all(
         address: of the cluster, as `connection`.
         device: as the conversion was asked for: all but "cpu" takes GPUs if there are any.
 
-    Closing the iterator early, or an exception in it, ends the workers.
+    Closing the generator early, or an exception in it, ends the workers.
 
     Raises:
         CdsrError: Ray is not installed, or its workers do not start.

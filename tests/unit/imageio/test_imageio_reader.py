@@ -343,6 +343,32 @@ def test_several_frames_are_refused(tmp_path: Path, suffix: str) -> None:
         read_rgb(path, max_pixels=1000)
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".tif", ".png", ".webp"])
+def test_an_opened_image_of_several_frames_is_refused_and_one_frame_of_it_is_not(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"x{suffix}"
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with Image.open(path) as image:
+        image.seek(1)
+        with pytest.raises(InputImageError, match=r"^the image has 2 frames or pages\. hint: save"):
+            to_picture(image)
+        assert to_picture(image.convert("RGB")).pixels[0, 0, 2] > 200
+
+
+@pytest.mark.parametrize("owns_file", [True, False])
+@pytest.mark.parametrize("suffix", [".gif", ".tif"])
+def test_an_image_whose_file_was_closed_after_loading_is_taken(
+    tmp_path: Path, suffix: str, owns_file: bool
+) -> None:
+    path = tmp_path / f"x{suffix}"
+    Image.new("L", (8, 8), 200).save(path)
+    with path.open("rb") as file, Image.open(path if owns_file else file) as image:
+        image.load()
+    assert to_picture(image).pixels[0, 0, 0] == 200
+
+
 def test_the_previews_of_a_camera_picture_are_left_out(tmp_path: Path, pixels: Pixels) -> None:
     path = tmp_path / "x.jpg"
     preview = Image.new("RGB", (4, 4))
@@ -350,6 +376,8 @@ def test_the_previews_of_a_camera_picture_are_left_out(tmp_path: Path, pixels: P
         path, "MPO", save_all=True, append_images=[preview], quality=100, subsampling=0
     )
     assert furthest(read_rgb(path, max_pixels=1000), pixels) <= 6
+    with Image.open(path) as image:
+        assert furthest(to_picture(image).pixels, pixels) <= 6
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "AVIF"])

@@ -232,6 +232,31 @@ def test_a_file_system_without_permissions_does_not_stop_the_file(
     monkeypatch.setattr("shutil.copymode", refuse)
     write_bytes(b"new", target, like=source)
     assert target.read_bytes() == b"new"
+    write_bytes(b"newer", target)
+    assert target.read_bytes() == b"newer"
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_came_up_meanwhile_is_replaced_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    target, broken_link = tmp_path / "x.bin", tmp_path / "link.bin"
+    broken_link.symlink_to(tmp_path / "missing")
+    write_bytes(b"one", target, overwrite=False)
+    for taken in (target, broken_link):
+        with pytest.raises(OutputExistsError) as caught:
+            write_bytes(b"two", taken, overwrite=False)
+        assert str(caught.value) == f"{taken}: exists already. hint: -f replaces it"
+    assert target.read_bytes() == b"one"
+    assert broken_link.is_symlink()
+    write_bytes(b"two", target)
+    assert target.read_bytes() == b"two"
+    assert sorted(tmp_path.iterdir()) == [broken_link, target]
 
 
 def test_a_link_that_came_up_meanwhile_is_replaced_and_not_followed(tmp_path: Path) -> None:

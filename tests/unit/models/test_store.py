@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,51 @@ def test_a_model_of_the_same_name_gives_way(home: Path) -> None:
     put("a", "old")
     path = put("a", "new")
     assert (path / "file").read_text() == "new"
+    assert list((home / "models").iterdir()) == [path]
+
+
+def test_the_same_files_are_left_where_they_are(home: Path) -> None:
+    before = put("a", "same").stat().st_ino
+    assert put("a", "same").stat().st_ino == before
+    assert len(list((home / "models").iterdir())) == 1
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+def test_a_model_whose_successor_cannot_be_installed_stays(
+    home: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    rename = Path.rename
+
+    def fail(path: Path, target: Path) -> Path:
+        if path.name.startswith(".new-"):
+            raise failure
+        return rename(path, target)
+
+    path = put("a", "old")
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises((FileAccessError, KeyboardInterrupt)):
+        put("a", "new")
+    assert (path / "file").read_text() == "old"
+    assert list((home / "models").iterdir()) == [path]
+
+
+@pytest.mark.parametrize("installed_before", [False, True])
+def test_a_model_that_another_process_installs_meanwhile_is_a_success(
+    home: Path, monkeypatch: pytest.MonkeyPatch, installed_before: bool
+) -> None:
+    rename = Path.rename
+
+    def come_second(path: Path, target: Path) -> Path:
+        if path.name.startswith(".new-"):
+            target.mkdir()
+            (target / "file").write_text("of the other process")
+        return rename(path, target)
+
+    if installed_before:
+        put("a", "damaged")
+    monkeypatch.setattr(Path, "rename", come_second)
+    path = put("a", "ours")
+    assert (path / "file").read_text() == "of the other process"
     assert list((home / "models").iterdir()) == [path]
 
 

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from cdsrcodec.errors import FileAccessError, ModelError
 from cdsrcodec.models import store
-from cdsrcodec.models.registry import installed
+from cdsrcodec.models.registry import CodecEntry, installed
 from cdsrcodec.zoo import compressai
 from cdsrcodec.zoo.compressai import ZooFile, installed_from, pull, zoo_files
 from cdsrcodec.zoo.importing import import_checkpoint
@@ -30,6 +32,10 @@ def published(zoo_server: ZooServer, content: bytes) -> ZooFile:
     zoo_server.content = content
     start = hashlib.sha256(content).hexdigest()[:8]
     return ZooFile(f"{HYPERPRIOR}-4-{start}.pth.tar", start, 4, "mse")
+
+
+def downloads(home: Path) -> list[str]:
+    return sorted(path.name for path in (home / "downloads").iterdir())
 
 
 def test_the_files_are_those_of_the_zoo() -> None:
@@ -53,7 +59,7 @@ def test_a_published_checkpoint_becomes_a_model(
     entry = pull(file)
     assert zoo_server.requests == [(f"/v1/{file.name}", None)]
     assert installed_from(file) == entry == installed()[0]
-    assert list((home / "downloads").iterdir()) == []
+    assert downloads(home) == [f"{file.name}.lock"]
     origin = origin_of(entry)
     assert origin.file == file.name
     assert origin.sha256 is not None
@@ -61,6 +67,38 @@ def test_a_published_checkpoint_becomes_a_model(
     # The same checkpoint by another way is the same model.
     assert import_checkpoint(checkpoint, HYPERPRIOR, 4, "mse") == entry
     assert len(installed()) == 1
+
+
+@pytest.mark.usefixtures("home")
+def test_two_who_pull_one_model_fetch_it_once(zoo_server: ZooServer, checkpoint: Path) -> None:
+    file = published(zoo_server, checkpoint.read_bytes())
+    zoo_server.delay_s = 0.3
+    with ThreadPoolExecutor(2) as crew:
+        entries = list(crew.map(pull, [file, file]))
+    assert entries == installed() * 2
+    assert len(zoo_server.requests) == 1
+
+
+def test_what_a_killed_pull_has_left_is_gone_on_with(
+    zoo_server: ZooServer, home: Path, checkpoint: Path
+) -> None:
+    file = published(zoo_server, checkpoint.read_bytes())
+    (home / "downloads").mkdir()
+    (home / "downloads" / f"{file.name}.lock").touch()
+    (home / "downloads" / f"{file.name}.part").write_bytes(zoo_server.content[:1000])
+    assert installed() == [] != [pull(file)] == installed()
+    assert zoo_server.requests == [(f"/v1/{file.name}", "bytes=1000-")]
+
+
+def test_a_checkpoint_that_is_gone_after_the_import_is_no_failure(
+    zoo_server: ZooServer, home: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def import_and_remove(path: Path, *settings: Any) -> CodecEntry:  # noqa: ANN401
+        path.unlink()
+        return import_checkpoint(checkpoint, *settings)
+
+    monkeypatch.setattr(compressai, "import_checkpoint", import_and_remove)
+    assert pull(published(zoo_server, checkpoint.read_bytes())) == installed()[0]
 
 
 def test_a_published_file_that_is_no_checkpoint_leaves_nothing(
@@ -71,7 +109,8 @@ def test_a_published_file_that_is_no_checkpoint_leaves_nothing(
     with pytest.raises(ModelError, match="not a checkpoint"):
         pull(published(zoo_server, buffer.getvalue()))
     assert installed() == []
-    assert [path for path in home.rglob("*") if path.is_file()] == []
+    left = [path.suffix for path in home.rglob("*") if path.is_file()]
+    assert left == [".lock"]
 
 
 @pytest.mark.usefixtures("home")
