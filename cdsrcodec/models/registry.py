@@ -25,6 +25,9 @@ METRICS = ("mse", "ms-ssim")
 DEFAULT_METRIC = METRICS[0]
 DEFAULT_QUALITY = 4.0
 TAG_BYTES = 4
+HASH_SUFFIX = "_sha256"
+"""The entropy file of an installed model names the SHA-256 of the other two in its metadata, as
+encoder_sha256 and decoder_sha256, so that its tag stands for them too."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,19 @@ class CodecEntry:
         """First 4 bytes of the SHA-256 of the entropy file.
 
         Raises:
-            ModelError: the file is not there.
+            ModelError: the file is not there, or not the one that an installed model is named by.
         """
-        return _file_tag(self.entropy_file)
+        tag = _file_tag(self.entropy_file)
+        if not self.is_named_by(tag):
+            raise ModelError(
+                f"{self.entropy_file}: not the weights that were installed, their tag is "
+                f"{tag.hex()}. hint: {how_to_mend(self.entropy_file)}"
+            )
+        return tag
+
+    def is_named_by(self, tag: bytes) -> bool:
+        """Whether the folder's name agrees with an entropy tag; of the package, it has none."""
+        return self.quality is None or self.folder.name.endswith(f"-{tag.hex()}")
 
 
 CODECS = {
@@ -215,7 +228,8 @@ def _entry_of_stream(codec: Codec, metric: str, header: Header) -> CodecEntry:
     tag = header.entropy_tag
     entries = entries_of(codec.name, metric)
     for entry in entries:
-        if entry.quality in (None, header.quality) and entry.entropy_tag() == tag:
+        fits = entry.quality in (None, header.quality) and entry.is_named_by(tag)
+        if fits and entry.entropy_tag() == tag:
             return entry
     if codec.folder is not None:
         here = entries[0].entropy_tag().hex()

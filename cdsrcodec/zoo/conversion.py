@@ -23,7 +23,7 @@ from cdsrcodec.entropy.tables import TOTAL
 from cdsrcodec.layers.integer import ACTIVATION_LIMIT, FRACTION_BITS, ONE, quantise_weights
 from cdsrcodec.models.context_prior import SCALE_MIN
 from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
-from cdsrcodec.models.registry import CDSR1, codec_named
+from cdsrcodec.models.registry import CDSR1, HASH_SUFFIX, codec_named
 from cdsrcodec.models.scale_prior import LAYERS, ScalePrior
 from cdsrcodec.zoo.canonical import pack_tensors
 from cdsrcodec.zoo.checkpoint import PRIOR
@@ -48,8 +48,9 @@ def convert(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[st
     encoder = pack_tensors(_part(transforms, "g_a.", "h_a."), {})
     decoder = pack_tensors(_part(transforms, "g_s."), {})
     # The tag is to stand for all weights: two models that differ in g_s alone are two models.
+    # Whoever loads the files compares (codec.loading).
     hashes = {
-        f"{name}_sha256": hashlib.sha256(data).hexdigest()
+        f"{name}{HASH_SUFFIX}": hashlib.sha256(data).hexdigest()
         for name, data in (("encoder", encoder), ("decoder", decoder))
     }
     fixed_point = {"fraction_bits": str(FRACTION_BITS)}

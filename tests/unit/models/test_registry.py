@@ -138,13 +138,18 @@ def test_several_weights_read_but_only_one_encodes(install: Install) -> None:
         codec_named(HYPERPRIOR, 3)
 
 
-def test_installed_weights_that_were_changed_are_not_taken_for_those_of_a_stream(
+def test_installed_weights_that_were_changed_are_refused_with_what_mends_them(
     install: Install,
 ) -> None:
-    tag = install(3)
-    (installed()[0].entropy_file).write_text("other")
-    with pytest.raises(ModelError, match="not installed"):
-        codec_of_stream(header(2, tag, 3))
+    tag, other_tag = install(3), install(3, text="b")
+    entry = codec_of_stream(header(2, tag, 3))
+    registry._file_tag.cache_clear()
+    entry.entropy_file.write_text("other")
+    wrong = rf"not the weights that were installed.* models remove {entry.folder.name}, and pull"
+    for use in (entry.entropy_tag, lambda: codec_of_stream(header(2, tag, 3))):
+        with pytest.raises(ModelError, match=wrong):
+            use()
+    assert codec_of_stream(header(2, other_tag, 3)).entropy_tag() == other_tag
 
 
 def test_other_folders_beside_the_models_are_passed_over(install: Install) -> None:
