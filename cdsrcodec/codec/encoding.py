@@ -11,9 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.decoding import decode_pixels, latent_size, native_decoding_bytes
+from cdsrcodec.codec.decoding import (
+    decode_pixels,
+    decode_symbols,
+    latent_size,
+    native_decoding_bytes,
+)
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
-from cdsrcodec.codec.refinement import MAX_EFFORT, STEPS_OF_EFFORT, LatentRefiner
+from cdsrcodec.codec.refinement import STEPS_OF_EFFORT, LatentRefiner
 from cdsrcodec.codec.targets import Target, encode_to_target
 from cdsrcodec.codec.tiles import NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
 from cdsrcodec.container import (
@@ -42,8 +47,7 @@ from cdsrcodec.models.registry import (
     qualities_of,
 )
 
-# Of main memory, in all: a refinement.
-EFFORT_BYTES = 650_000_000
+EFFORT_BYTES = 650_000_000  # of main memory, in all: a refinement
 
 
 def encode_pixels(
@@ -57,8 +61,9 @@ def encode_pixels(
     chunks: tuple[Chunk, ...] = (),
     max_memory_bytes: int | None = None,
     on_step: OnStep | None = None,
+    verify: bool = True,
 ) -> bytes:
-    """Code a picture.
+    """Code a picture, and decode the symbols again before anyone is given the stream.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
@@ -71,35 +76,35 @@ def encode_pixels(
         chunks: what the stream holds beside the symbols.
         max_memory_bytes: what the process may take; None for no limit.
         on_step: told the steps of a refinement, done and in all.
+        verify: False leaves out the decoding, to time coding alone.
 
     Raises:
         ValueError: the codec has no such quality, metric or effort.
+        DesyncError: other symbols came back: a fault of the machine or of this program.
         LimitError: a picture that readers of the format refuse or that needs more than
             max_memory_bytes, or a target that no quality meets.
         ModelError: unknown codec, or its weights are not installed.
     """
-    if effort not in range(MAX_EFFORT + 1):
-        raise ValueError(f"effort must be 0 to {MAX_EFFORT}, not {effort}")
     wanted = None if isinstance(quality, Target) else quality
     check_settings(codec, quality=wanted, metric=metric, effort=effort)
-    _check_size(*pixels.shape[:2])
-    is_search = isinstance(quality, Target)
     size_px = (pixels.shape[0], pixels.shape[1])
+    _check_size(*size_px)
     tiling, rest_bytes = _tiling_and_rest(
-        NEEDS[codec], size_px, max_memory_bytes, is_search=is_search, refines=effort > 0
+        NEEDS[codec], size_px, max_memory_bytes, is_search=wanted is None, refines=effort > 0
     )
     entry_at = partial(codec_named, codec, metric=metric)
     encoder = PictureEncoder(entry_at, pixels, device, effort, chunks, on_step, tiling, rest_bytes)
-    if not isinstance(quality, Target):
-        return encoder.encode(quality)
-    encoder.features = []
-    return encode_to_target(
-        quality,
-        qualities_of(codec, metric),
-        encoder.encode,
-        encoder.psnr_rgb_db,
-        pixel_count=pixels.shape[0] * pixels.shape[1],
-    )
+    if isinstance(quality, Target):
+        encoder.features = []
+        fitting, pixel_count = qualities_of(codec, metric), size_px[0] * size_px[1]
+        data = encode_to_target(
+            quality, fitting, encoder.encode, encoder.psnr_rgb_db, pixel_count=pixel_count
+        )
+    else:
+        data = encoder.encode(quality)
+    if verify:
+        decode_symbols(data)
+    return data
 
 
 def _tiling_and_rest(

@@ -69,7 +69,8 @@ def test_a_checkpoint_is_imported_listed_shown_used_and_removed(
         assert image.size == (37, 23)
     assert run("models", "remove", name).exit_code == 0
     assert objects(run("models", "list", "--json")) == [shipped]
-    for command in (["info", stream], ["verify", stream], ["decode", "-f", stream, decoded]):
+    assert f"codec       {CODEC} (model 2, " in run("info", stream).stdout
+    for command in (["verify", stream], ["decode", "-f", stream, decoded]):
         result = run(*command)
         assert result.exit_code == 5
         wanted = f"tag {model['entropy_tag']}, which are not installed. hint: cdsrcodec models pull"

@@ -15,13 +15,13 @@ from cdsrcodec.models.registry import (
     CodecEntry,
     check_settings,
     codec_named,
-    codec_of_stream,
     entries_of,
     installed,
     qualities_of,
     shipped,
 )
 from cdsrcodec.models.store import models_folder
+from cdsrcodec.models.stream_weights import codec_name_of, codec_of_stream, weights_error_of
 
 HYPERPRIOR = "bmshj2018-hyperprior"
 Install = Callable[..., bytes]
@@ -79,6 +79,25 @@ def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(ModelError, match=r"model 200, which this version does not have"):
         codec_of_stream(header(200, codec_named("cdsr1").entropy_tag()))
+
+
+def test_a_codec_is_named_without_its_weights() -> None:
+    names = [codec_name_of(model_id) for model_id in (1, 2, 3, 200)]
+    assert names == ["cdsr1", HYPERPRIOR, HYPERPRIOR, None]
+
+
+def test_weights_that_are_missing_are_told_without_an_error(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_stream = header(2, install(3), 3)
+    assert weights_error_of(of_stream) is None
+    message = weights_error_of(header(2, b"\xde\xad\xbe\xef", 3)) or ""
+    assert message.endswith("models pull bmshj2018-hyperprior -q 3 --metric mse, "
+                            "or models import the checkpoint")  # fmt: skip
+    assert "hint: upgrade" in (weights_error_of(header(200, b"abcd")) or "")
+    models_folder().rename(models_folder().with_name("elsewhere"))
+    models_folder().write_text("a file")
+    assert "cannot be read" in (weights_error_of(of_stream) or "")
 
 
 def test_other_weights_are_refused_by_both_tags() -> None:
