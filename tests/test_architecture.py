@@ -36,6 +36,7 @@ FLOORS = {
     "imageio": 1,
     "layers": 1,
     "errors": 0,
+    "weights": 0,
 }
 
 # What else a unit may import beside the standard library, early or late.
@@ -63,6 +64,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "imageio": {"PIL", "numpy"},
     "layers": {"numpy", "safetensors", "torch"},
     "errors": set(),
+    "weights": set(),
 }  # fmt: skip
 
 # Importing these must stay cheap: `--help` and `info` do.

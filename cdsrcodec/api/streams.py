@@ -12,7 +12,7 @@ from cdsrcodec.container import FORMAT_VERSION, read_stream
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC, DEFAULT_QUALITY
 from cdsrcodec.models.stream_weights import codec_name_of, weights_error_of
-from cdsrcodec.sr.registry import WEIGHTED_UPSCALERS
+from cdsrcodec.sr.registry import UPSCALE, WEIGHTED_UPSCALERS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cdsrcodec.imageio.reader import Picture
 
 Sr = Literal[1, 4]
-UPSCALE = 4
 
 
 def encode(

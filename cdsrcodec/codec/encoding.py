@@ -19,6 +19,7 @@ from cdsrcodec.codec.decoding import (
 )
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
 from cdsrcodec.codec.refinement import STEPS_OF_EFFORT, LatentRefiner
+from cdsrcodec.codec.rounding import round_rate_aware
 from cdsrcodec.codec.targets import Target, encode_to_target
 from cdsrcodec.codec.tiles import NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
 from cdsrcodec.container import (
@@ -36,6 +37,7 @@ from cdsrcodec.errors import LimitError
 from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
+from cdsrcodec.layers.precision import in_precision
 from cdsrcodec.layers.tiling import OnStep, Span, run_tiled
 from cdsrcodec.models.cdsr1 import lmbda_at
 from cdsrcodec.models.interface import LATENT_STRIDE
@@ -246,9 +248,17 @@ def analyse(
         bands[-1].append(tile)
 
     tiling = tiling or NEEDS[entry.name].analysis
-    run_tiled(network, x, store, grain=LATENT_STRIDE, scale=1, core=tiling.core, halo=tiling.halo)
+    run_tiled(
+        in_precision(network, "fp32", device),
+        x,
+        store,
+        grain=LATENT_STRIDE,
+        scale=1,
+        core=tiling.core,
+        halo=tiling.halo,
+    )
     y_gained = torch.cat([torch.cat(band, 3) for band in bands], 2)
-    z = encoder.to_hyper(y_gained)
+    z = in_precision(encoder.to_hyper, "fp32", device)(y_gained)
     return y_gained.cpu().contiguous(), z.cpu().contiguous()
 
 
@@ -271,30 +281,3 @@ def _code_latent(
         runs.append(symbols)
         writer.add(symbols, indexes, model.gaussian)
     return runs
-
-
-def round_rate_aware(
-    residual: NDArray[np.float64], indexes: NDArray[np.uint8], offsets: NDArray[np.float64]
-) -> NDArray[np.int32]:
-    """The nearest integer, or the next one towards zero where its bits are worth it.
-
-    One rate weight serves all channels and qualities, since the learnt gain has scaled
-    the latent such that a unit step is about as harmful everywhere.
-
-    Args:
-        residual: (n,) gained latent less its predicted mean.
-        indexes: (n,) table of each element.
-        offsets: `EntropyModel.rounding_offsets`.
-
-    Returns:
-        (n,) symbols within +-MAX_SYMBOL.
-    """
-    magnitude = np.minimum(np.abs(residual), MAX_SYMBOL)
-    symbols: NDArray[np.int32] = np.rint(magnitude).astype(np.int32)
-    # Most symbols are 0 and stay so.
-    at = np.flatnonzero(symbols)
-    nearest = symbols[at]
-    column = np.minimum(nearest, offsets.shape[1] - 1)
-    nearest -= magnitude[at] < nearest - offsets[indexes[at], column]
-    symbols[at] = np.where(residual[at] < 0, -nearest, nearest)
-    return symbols

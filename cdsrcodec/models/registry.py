@@ -17,8 +17,8 @@ from pathlib import Path
 from cdsrcodec.container import MAX_QUALITY_CODE, quality_of_code
 from cdsrcodec.errors import ModelError
 from cdsrcodec.models import store
+from cdsrcodec.weights import WEIGHTS_FOLDER
 
-WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 CDSR1 = "cdsr1"
 BMSHJ2018_HYPERPRIOR = "bmshj2018-hyperprior"
 METRICS = ("mse", "ms-ssim")

@@ -93,8 +93,8 @@ def test_damaged_weights_are_refused_and_can_be_removed(
     monkeypatch.setenv("CDSRCODEC_HOME", str(home))
     wrong = f"{weights}: not the weights that were installed"
     mend = f"hint: cdsrcodec models remove {folder.name}, and pull or import it again"
-    encode = ("encode", "--codec", CODEC, "-q", 4, picture, tmp_path / "y.cdsr")
-    decode = ("decode", stream, tmp_path / "x.png")
+    encode: tuple[Any, ...] = ("encode", "--codec", CODEC, "-q", 4, picture, tmp_path / "y.cdsr")
+    decode: tuple[Any, ...] = ("decode", stream, tmp_path / "x.png")
     refused = {"entropy": [encode, decode], "encoder": [encode], "decoder": [decode]}[file]
     for command in refused:
         error = fails(5, *command)
