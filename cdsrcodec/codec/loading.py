@@ -208,7 +208,7 @@ def _read_weights(
 
     Args:
         path: the file.
-        sha256: hex digits that it must have, which takes 50 ms for 20 MB; None for any.
+        sha256: hex digits that it must have, which takes 0.1 s for 20 MB; None for any.
 
     Raises:
         ModelError: the file is missing or damaged, or has another hash.
