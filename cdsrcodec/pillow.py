@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORMAT = "CDSR"
 MIME_TYPE = "image/x-cdsr"
 # Of Pillow's save options, those that are handed to the encoder as they are.
-_ENCODER_OPTIONS = ("quality", "effort", "codec", "device", "strip", "downscale")
+_ENCODER_OPTIONS = ("quality", "effort", "codec", "metric", "device", "strip", "downscale")
 # Those that replace what the image itself has; None or nothing takes it away.
 _METADATA_OPTIONS = ("exif", "xmp", "icc_profile", "dpi")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport
-from cdsrcodec.api.streams import UPSCALE, check_weights, picture_of
+from cdsrcodec.api.streams import check_weights, picture_of
 from cdsrcodec.container import Limits
+from cdsrcodec.sr.registry import UPSCALE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -46,8 +46,6 @@ def encode_file(
 ) -> EncodeReport:
     """Code the picture file `source` into the stream file `target`.
 
-    The file appears only after its symbols have been decoded again and compared.
-
     Args:
         source: any picture that Pillow reads.
         target: the stream file; of any extension but those of pictures.
@@ -70,12 +68,11 @@ def encode_file(
 
     Raises:
         FileAccessError, OutputExistsError: about source or target.
-        DesyncError: the comparison failed: a fault of the machine or of this program.
         ValueError: target has the name of a picture; and as encode.
         CdsrError: as encode.
     """
     from cdsrcodec.chunks.sidecar import chunks_of
-    from cdsrcodec.codec import decode_symbols, encode_pixels, resolve_device
+    from cdsrcodec.codec import encode_pixels, resolve_device
     from cdsrcodec.imageio.reader import read_picture
     from cdsrcodec.imageio.writer import check_output, write_bytes
 
@@ -97,7 +94,6 @@ def encode_file(
             max_memory_bytes=max_memory_bytes,
             on_step=on_step,
         )
-        decode_symbols(data)
     psnr_rgb_db = (
         _psnr_rgb_db(picture, data, torch_device, max_memory_bytes) if measure_psnr else None
     )

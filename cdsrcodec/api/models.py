@@ -40,10 +40,7 @@ def show_model(name: str) -> ModelInfo:
         ModelError: there is none of this name.
         FileAccessError: the folder of the installed ones cannot be read.
     """
-    for entry in (*shipped(), *installed()):
-        if _name(entry) == name:
-            return _describe(entry)
-    raise ModelError(f"there is no model {name!r}. hint: cdsrcodec models list")
+    return _describe(_find(name))
 
 
 def import_model(
@@ -105,9 +102,17 @@ def remove_model(name: str) -> None:
         ModelError: it is none, or part of the package.
         FileAccessError: it cannot be removed.
     """
-    if show_model(name).shipped:
+    if _find(name).quality is None:
         raise ModelError(f"{name} is part of the package. hint: only installed models can go")
     store.remove(name)
+
+
+def _find(name: str) -> CodecEntry:
+    """The model of this name, whatever state its files are in: damaged ones can be removed."""
+    for entry in (*shipped(), *installed()):
+        if _name(entry) == name:
+            return entry
+    raise ModelError(f"there is no model {name!r}. hint: cdsrcodec models list")
 
 
 def _name(entry: CodecEntry) -> str:

@@ -16,7 +16,11 @@ class ChunkInfo:
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What a stream says about itself.
+    """What a stream says about itself, and whether it can be decoded here.
+
+    `codec` is None if this version has no codec of that `model_id`. `installed` tells whether
+    the weights that wrote the stream are here; if not, `weights_error` is what decoding would
+    say, with what to do, else None.
 
     `bpp` is of the whole stream, per native pixel. `source` is colour model and bits per
     sample of the picture that was encoded, such as "L;16"; None for 8-bit RGB. The full size
@@ -24,9 +28,11 @@ class StreamInfo:
     """
 
     version: int
-    codec: str
+    codec: str | None
     model_id: int
     entropy_tag: str
+    installed: bool
+    weights_error: str | None
     quality: float
     width_px: int
     height_px: int

@@ -10,8 +10,9 @@ from cdsrcodec.api.reports import ChunkInfo, StreamInfo
 from cdsrcodec.chunks.facts import full_size_of, origin_of
 from cdsrcodec.container import FORMAT_VERSION, read_stream
 from cdsrcodec.errors import InputImageError
-from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC, DEFAULT_QUALITY, codec_of_stream
-from cdsrcodec.sr.registry import WEIGHTED_UPSCALERS
+from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC, DEFAULT_QUALITY
+from cdsrcodec.models.stream_weights import codec_name_of, weights_error_of
+from cdsrcodec.sr.registry import UPSCALE, WEIGHTED_UPSCALERS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from cdsrcodec.imageio.reader import Picture
 
 Sr = Literal[1, 4]
-UPSCALE = 4
 
 
 def encode(
@@ -43,7 +43,8 @@ def encode(
 ) -> bytes:
     """Code a picture.
 
-    Alpha is coded losslessly. EXIF, XMP, ICC profile and resolution of a PIL image are kept.
+    Alpha is coded losslessly. EXIF, XMP, ICC profile and resolution of a PIL image are kept. The
+    symbols of what is returned have been decoded again and compared.
 
     Args:
         image: a PIL image, which is brought to upright 8-bit sRGB, or a uint8 array
@@ -76,6 +77,7 @@ def encode(
             a target that no quality meets: the message says the nearest value that one does.
         ModelError: no such codec, or its weights are not installed.
         DeviceError: no such device.
+        DesyncError: the comparison failed: a fault of the machine or of this program.
     """
     from cdsrcodec.chunks.sidecar import chunks_of
     from cdsrcodec.codec import encode_pixels, resolve_device
@@ -185,18 +187,22 @@ def decode(
 def info(data: bytes) -> StreamInfo:
     """What a stream says about itself; checks the bytes but decodes nothing.
 
+    It needs no weights, and tells whether those that decoding needs are here.
+
     Raises:
-        FormatError, LimitError, ModelError: as decode.
+        FormatError, LimitError: as decode.
     """
     stream = read_stream(data)
     header, origin = stream.header, origin_of(stream)
     full_width_px, full_height_px = full_size_of(stream) or (None, None)
-    entry = codec_of_stream(header)
+    weights_error = weights_error_of(header)
     return StreamInfo(
         version=FORMAT_VERSION,
-        codec=entry.name,
+        codec=codec_name_of(header.model_id),
         model_id=header.model_id,
         entropy_tag=header.entropy_tag.hex(),
+        installed=weights_error is None,
+        weights_error=weights_error,
         quality=header.quality,
         width_px=header.width_px,
         height_px=header.height_px,

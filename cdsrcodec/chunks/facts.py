@@ -19,7 +19,7 @@ from cdsrcodec.errors import FormatError
 DPI_STEPS = 10_000
 MAX_DPI_CODE = 100_000 * DPI_STEPS
 _CODE_MAX_BYTES = 5
-REDUCTION = 4  # of a picture that is to be decoded at 4x
+REDUCTION = 4  # what sr.registry, which stands beside this, calls UPSCALE
 _SIDE_MAX_BYTES = 4
 Fact = TypeVar("Fact")
 _ORIGIN = re.compile(rb"(L|RGB|P|CMYK|YCbCr|LAB|HSV);(1|8|16|32)")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-# Of codec.refinement, which this module must not import: it would import torch.
-MAX_EFFORT = 9
+from cdsrcodec.models.registry import MAX_EFFORT
 
 effort_option = click.option(
     "--effort",

@@ -31,6 +31,8 @@ def info(file: Path, as_json: bool) -> None:
 
 
 def _rows(stream: StreamInfo) -> list[tuple[str, str]]:
+    weights = "installed" if stream.installed else f"not here: {stream.weights_error}"
+    codec = "unknown to this version" if stream.codec is None else stream.codec
     chunks = [
         ("chunk", f"{c.kind}, {c.data_bytes} bytes{', critical' if c.critical else ''}")
         for c in stream.chunks
@@ -40,7 +42,8 @@ def _rows(stream: StreamInfo) -> list[tuple[str, str]]:
     source = [] if stream.source is None else [("source", _in_words(stream.source))]
     return [
         ("format", f"version {stream.version}"),
-        ("codec", f"{stream.codec} (model {stream.model_id}, entropy tag {stream.entropy_tag})"),
+        ("codec", f"{codec} (model {stream.model_id}, entropy tag {stream.entropy_tag})"),
+        ("weights", weights),
         ("quality", f"{stream.quality:g}"),
         ("size", f"{stream.width_px}x{stream.height_px} px"),
         *full_size,

@@ -226,6 +226,7 @@ max_pixels_option = click.option(
     help="Refuse pictures of more pixels, before anything of their size is done.",
 )
 
+# As imageio.metadata, which is not imported for --help.
 STRIPPABLE = ("all", "exif", "xmp", "icc")
 
 

@@ -29,9 +29,8 @@ from cdsrcodec.errors import DesyncError
 from cdsrcodec.layers.precision import in_precision, resolve_precision
 from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.models.interface import LATENT_STRIDE, DecoderNetwork, hyper_size
-from cdsrcodec.models.registry import codec_of_stream
-from cdsrcodec.sr.latent import UPSCALE
-from cdsrcodec.sr.registry import UpscalerEntry, upscaler_for
+from cdsrcodec.models.stream_weights import codec_of_stream
+from cdsrcodec.sr.registry import UPSCALE, UpscalerEntry, upscaler_for
 
 CRC_MESSAGE = (
     "the bytes are intact but decode to other symbols than were encoded. "

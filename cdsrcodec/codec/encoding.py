@@ -11,9 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.decoding import decode_pixels, latent_size, native_decoding_bytes
+from cdsrcodec.codec.decoding import (
+    decode_pixels,
+    decode_symbols,
+    latent_size,
+    native_decoding_bytes,
+)
 from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
-from cdsrcodec.codec.refinement import MAX_EFFORT, STEPS_OF_EFFORT, LatentRefiner
+from cdsrcodec.codec.refinement import STEPS_OF_EFFORT, LatentRefiner
+from cdsrcodec.codec.rounding import round_rate_aware
 from cdsrcodec.codec.targets import Target, encode_to_target
 from cdsrcodec.codec.tiles import NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
 from cdsrcodec.container import (
@@ -31,6 +37,7 @@ from cdsrcodec.errors import LimitError
 from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
 from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.padding import pad_to_multiple
+from cdsrcodec.layers.precision import in_precision
 from cdsrcodec.layers.tiling import OnStep, Span, run_tiled
 from cdsrcodec.models.cdsr1 import lmbda_at
 from cdsrcodec.models.interface import LATENT_STRIDE
@@ -42,8 +49,7 @@ from cdsrcodec.models.registry import (
     qualities_of,
 )
 
-# Of main memory, in all: a refinement.
-EFFORT_BYTES = 650_000_000
+EFFORT_BYTES = 650_000_000  # of main memory, in all: a refinement
 
 
 def encode_pixels(
@@ -57,8 +63,9 @@ def encode_pixels(
     chunks: tuple[Chunk, ...] = (),
     max_memory_bytes: int | None = None,
     on_step: OnStep | None = None,
+    verify: bool = True,
 ) -> bytes:
-    """Code a picture.
+    """Code a picture, and decode the symbols again before anyone is given the stream.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
@@ -71,35 +78,35 @@ def encode_pixels(
         chunks: what the stream holds beside the symbols.
         max_memory_bytes: what the process may take; None for no limit.
         on_step: told the steps of a refinement, done and in all.
+        verify: False leaves out the decoding, to time coding alone.
 
     Raises:
         ValueError: the codec has no such quality, metric or effort.
+        DesyncError: other symbols came back: a fault of the machine or of this program.
         LimitError: a picture that readers of the format refuse or that needs more than
             max_memory_bytes, or a target that no quality meets.
         ModelError: unknown codec, or its weights are not installed.
     """
-    if effort not in range(MAX_EFFORT + 1):
-        raise ValueError(f"effort must be 0 to {MAX_EFFORT}, not {effort}")
     wanted = None if isinstance(quality, Target) else quality
     check_settings(codec, quality=wanted, metric=metric, effort=effort)
-    _check_size(*pixels.shape[:2])
-    is_search = isinstance(quality, Target)
     size_px = (pixels.shape[0], pixels.shape[1])
+    _check_size(*size_px)
     tiling, rest_bytes = _tiling_and_rest(
-        NEEDS[codec], size_px, max_memory_bytes, is_search=is_search, refines=effort > 0
+        NEEDS[codec], size_px, max_memory_bytes, is_search=wanted is None, refines=effort > 0
     )
     entry_at = partial(codec_named, codec, metric=metric)
     encoder = PictureEncoder(entry_at, pixels, device, effort, chunks, on_step, tiling, rest_bytes)
-    if not isinstance(quality, Target):
-        return encoder.encode(quality)
-    encoder.features = []
-    return encode_to_target(
-        quality,
-        qualities_of(codec, metric),
-        encoder.encode,
-        encoder.psnr_rgb_db,
-        pixel_count=pixels.shape[0] * pixels.shape[1],
-    )
+    if isinstance(quality, Target):
+        encoder.features = []
+        fitting, pixel_count = qualities_of(codec, metric), size_px[0] * size_px[1]
+        data = encode_to_target(
+            quality, fitting, encoder.encode, encoder.psnr_rgb_db, pixel_count=pixel_count
+        )
+    else:
+        data = encoder.encode(quality)
+    if verify:
+        decode_symbols(data)
+    return data
 
 
 def _tiling_and_rest(
@@ -241,9 +248,17 @@ def analyse(
         bands[-1].append(tile)
 
     tiling = tiling or NEEDS[entry.name].analysis
-    run_tiled(network, x, store, grain=LATENT_STRIDE, scale=1, core=tiling.core, halo=tiling.halo)
+    run_tiled(
+        in_precision(network, "fp32", device),
+        x,
+        store,
+        grain=LATENT_STRIDE,
+        scale=1,
+        core=tiling.core,
+        halo=tiling.halo,
+    )
     y_gained = torch.cat([torch.cat(band, 3) for band in bands], 2)
-    z = encoder.to_hyper(y_gained)
+    z = in_precision(encoder.to_hyper, "fp32", device)(y_gained)
     return y_gained.cpu().contiguous(), z.cpu().contiguous()
 
 
@@ -266,30 +281,3 @@ def _code_latent(
         runs.append(symbols)
         writer.add(symbols, indexes, model.gaussian)
     return runs
-
-
-def round_rate_aware(
-    residual: NDArray[np.float64], indexes: NDArray[np.uint8], offsets: NDArray[np.float64]
-) -> NDArray[np.int32]:
-    """The nearest integer, or the next one towards zero where its bits are worth it.
-
-    One rate weight serves all channels and qualities, since the learnt gain has scaled
-    the latent such that a unit step is about as harmful everywhere.
-
-    Args:
-        residual: (n,) gained latent less its predicted mean.
-        indexes: (n,) table of each element.
-        offsets: `EntropyModel.rounding_offsets`.
-
-    Returns:
-        (n,) symbols within +-MAX_SYMBOL.
-    """
-    magnitude = np.minimum(np.abs(residual), MAX_SYMBOL)
-    symbols: NDArray[np.int32] = np.rint(magnitude).astype(np.int32)
-    # Most symbols are 0 and stay so.
-    at = np.flatnonzero(symbols)
-    nearest = symbols[at]
-    column = np.minimum(nearest, offsets.shape[1] - 1)
-    nearest -= magnitude[at] < nearest - offsets[indexes[at], column]
-    symbols[at] = np.where(residual[at] < 0, -nearest, nearest)
-    return symbols

@@ -24,8 +24,7 @@ from cdsrcodec.imageio.resampling import FILTERS, interpolate
 from cdsrcodec.layers.precision import in_precision
 from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.sr.enlargers import NETWORKS
-from cdsrcodec.sr.latent import UPSCALE
-from cdsrcodec.sr.registry import UpscalerEntry, upscaler_for
+from cdsrcodec.sr.registry import UPSCALE, UpscalerEntry, upscaler_for
 
 # Pillow's picture, its bytes in pieces, and these put together.
 INTERPOLATION_BYTES = 10

@@ -5,6 +5,7 @@ What a codec is made of stands in _PARTS; everything else here and in `codec` se
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -24,7 +25,13 @@ from cdsrcodec.models.float_twin import FloatTwin, float_twin
 from cdsrcodec.models.hyperprior import HyperpriorDecoder, HyperpriorEncoder, channels_at
 from cdsrcodec.models.integer_prior import IntegerPrior
 from cdsrcodec.models.interface import DecoderNetwork, EncoderNetwork, Prior
-from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1, CodecEntry, how_to_mend
+from cdsrcodec.models.registry import (
+    BMSHJ2018_HYPERPRIOR,
+    CDSR1,
+    HASH_SUFFIX,
+    CodecEntry,
+    how_to_mend,
+)
 from cdsrcodec.models.scale_prior import ScalePrior
 from cdsrcodec.sr.enlargers import load_enlarger
 from cdsrcodec.sr.esrgan import load_esrgan
@@ -65,6 +72,7 @@ class EntropyModel:
     gaussian: TableSet
     hyper: TableSet
     gains: dict[str, Tensor]  # what of it the transforms need too
+    metadata: dict[str, str]
 
     @cached_property
     def rounding_offsets(self) -> NDArray[np.float64]:
@@ -107,11 +115,15 @@ def resolve_device(name: str) -> torch.device:
 
 @cache
 def entropy_model(entry: CodecEntry) -> EntropyModel:
-    """The exact part of a codec."""
-    tensors, _ = _read_weights(entry.entropy_file)
+    """The exact part of a codec.
+
+    Raises:
+        ModelError: its file is missing or damaged.
+    """
+    tensors, metadata = _read_weights(entry.entropy_file)
     gains = {name: tensor for name, tensor in tensors.items() if name.startswith(GAIN_PREFIX)}
     gaussian, hyper = _tables(tensors, "gaussian"), _tables(tensors, "z")
-    return EntropyModel(_PARTS[entry.name].prior(tensors), gaussian, hyper, gains)
+    return EntropyModel(_PARTS[entry.name].prior(tensors), gaussian, hyper, gains, metadata)
 
 
 def _tables(tensors: dict[str, Tensor], prefix: str) -> TableSet:
@@ -124,19 +136,30 @@ def _tables(tensors: dict[str, Tensor], prefix: str) -> TableSet:
 @cache
 def encoder_network(entry: CodecEntry, device: torch.device) -> EncoderNetwork:
     """g_a and h_a, ready to run."""
-    tensors, _ = _read_weights(entry.encoder_file)
     with torch.device("meta"):
         network = _PARTS[entry.name].encoder(entry)
-    return _fill(network, tensors | entropy_model(entry).gains, device)
+    return _fill(network, _read_transform(entry, entry.encoder_file), device)
 
 
 @cache
 def decoder_network(entry: CodecEntry, device: torch.device) -> DecoderNetwork:
     """g_s, ready to run."""
-    tensors, _ = _read_weights(entry.decoder_file)
     with torch.device("meta"):
         network = _PARTS[entry.name].decoder(entry)
-    return _fill(network, tensors | entropy_model(entry).gains, device)
+    return _fill(network, _read_transform(entry, entry.decoder_file), device)
+
+
+def _read_transform(entry: CodecEntry, file: Path) -> dict[str, Tensor]:
+    """Tensors of a codec's encoder or decoder, and those of the entropy part that it shares.
+
+    Those of the package may become better, so its entropy file names no hash of them.
+
+    Raises:
+        ModelError: the file is missing, damaged, or not the one that the entropy tag stands for.
+    """
+    model = entropy_model(entry)
+    tensors, _ = _read_weights(file, sha256=model.metadata.get(f"{file.stem}{HASH_SUFFIX}"))
+    return tensors | model.gains
 
 
 @cache
@@ -178,13 +201,21 @@ def pixel_enlarger(
 
 # Inference tensors can never again take part in gradients, and these are kept for all callers.
 @torch.inference_mode(False)
-def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_weights(
+    path: Path, *, sha256: str | None = None
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a weight file.
 
+    Args:
+        path: the file.
+        sha256: hex digits that it must have, which takes 0.1 s for 20 MB; None for any.
+
     Raises:
-        ModelError: the file is missing or damaged.
+        ModelError: the file is missing or damaged, or has another hash.
     """
     try:
+        if sha256 is not None:
+            _check_hash(path, sha256)
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
@@ -192,6 +223,16 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ModelError(
             f"{path}: the weights cannot be read ({error}). hint: {how_to_mend(path)}"
         ) from error
+
+
+def _check_hash(path: Path, sha256: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise ModelError(
+            f"{path}: not the weights that were installed: their SHA-256 begins with {found[:8]}, "
+            f"not {sha256[:8]}. hint: {how_to_mend(path)}"
+        )
 
 
 @torch.inference_mode(False)

@@ -12,7 +12,7 @@ from cdsrcodec.codec.decoding import decode_pixels
 from cdsrcodec.container import read_stream
 from cdsrcodec.imageio.assembly import assemble
 from cdsrcodec.layers.tiling import OnStep
-from cdsrcodec.sr.latent import UPSCALE
+from cdsrcodec.sr.registry import UPSCALE
 
 
 def decode_picture(

@@ -34,7 +34,6 @@ Loss = Callable[[Tensor, Quantiser], Tensor]
 """Bits of a tile whose core is changed by so much and rounded so."""
 
 STEPS_OF_EFFORT = (0, 10, 15, 20, 30, 40, 50, 65, 90, 120)
-MAX_EFFORT = len(STEPS_OF_EFFORT) - 1
 # Latent positions, multiples of HYPER_STRIDE. The halo is less than the receptive field: what
 # is beyond it hardly turns a gradient, and nothing but the file's size rests on it.
 CORE = 56

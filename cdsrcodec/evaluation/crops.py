@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cdsrcodec import api
-from cdsrcodec.evaluation.bench.plan import UPSCALE, load_picture, missing_enlarger
+from cdsrcodec.evaluation.bench.plan import load_picture, missing_enlarger
 from cdsrcodec.evaluation.bench.views import cut_out, find_detail
 from cdsrcodec.evaluation.metrics import psnr_rgb_db
 from cdsrcodec.evaluation.pictures import find_images
@@ -29,7 +29,7 @@ from cdsrcodec.evaluation.scripts import exit_code
 from cdsrcodec.evaluation.showcase import captioned, in_grid
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.imageio.writer import write_bytes
-from cdsrcodec.sr.registry import UPSCALERS
+from cdsrcodec.sr.registry import UPSCALE, UPSCALERS
 from cdsrcodec.training.storage import make_folder
 
 SHOWN = ("lanczos", "edsr", "edsr-b2", "latent", "latent-perceptual")

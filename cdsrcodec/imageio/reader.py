@@ -38,8 +38,9 @@ _SOURCES = {
 }  # fmt: skip
 _GREY_16 = ("L", 16)  # I;16 and its byte orders
 _PLAIN = ("RGB", 8)
-# How .cdsr files begin: with the plug-in loaded, Pillow would open them as pictures.
-_OWN_MAGIC = b"\xcdSR"
+# MAGIC of container.header, which stands beside this. With the plug-in loaded, Pillow would open
+# .cdsr files as pictures.
+OWN_MAGIC = b"\xcdSR"
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def _convert_to_srgb(
 
 def _open_single(file: BinaryIO, max_pixels: int) -> Image.Image:
     """The image of a file, undecoded, of a size that is allowed."""
-    if file.read(len(_OWN_MAGIC)) == _OWN_MAGIC:
+    if file.read(len(OWN_MAGIC)) == OWN_MAGIC:
         raise InputImageError("not an image but a .cdsr file already. hint: decode it first")
     file.seek(0)
     with _decoder_errors():

@@ -21,7 +21,8 @@ ACTIVATION_LIMIT = 1 << 20
 """Bound of |activation|, enforced by a clamp after every layer."""
 EXACT_LIMIT = 1 << 53
 _INT16_MAX = 32767
-_MAX_SHIFT = 24
+MAX_SHIFT = 24
+"""Of a sum that becomes an activation; the least is 1, for the half that rounds."""
 
 
 class IntegerConv:
@@ -37,13 +38,16 @@ class IntegerConv:
     Args:
         weight: (out, in, k, k) int16, k odd; stands for weight / 2^shift.
         bias: (out,) int64, in units of 2^-(FRACTION_BITS + shift).
-        shift: (out,) uint8, 1..30.
+        shift: (out,) uint8, 1..MAX_SHIFT.
 
     Raises:
-        ValueError: sums could reach 2^53, so the result would not be exact.
+        ValueError: a shift is out of range, or sums could reach 2^53, so the result would not be
+            exact.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, shift: Tensor) -> None:
+        if not ((shift >= 1) & (shift <= MAX_SHIFT)).all():
+            raise ValueError(f"shifts must be 1 to {MAX_SHIFT}, not {shift.tolist()}")
         self.bound = worst_sum(weight, bias, shift)
         if self.bound >= EXACT_LIMIT:
             raise ValueError(f"sums up to {self.bound} are not exact in float64")
@@ -87,7 +91,7 @@ def quantise_weights(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
     """
     largest = weight.abs().amax((1, 2, 3)).clamp(min=2.0**-30)
     exponent = torch.frexp(_INT16_MAX / largest).exponent  # 1 more than the log2, rounded down
-    shift = (exponent - 1).clamp(1, _MAX_SHIFT)
+    shift = (exponent - 1).clamp(1, MAX_SHIFT)
     scale = torch.exp2(shift.double())
     scaled_bias = bias * scale * ONE
     # Said in this way round, NaN fails too.
@@ -103,7 +107,10 @@ def quantise_weights(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
 
 
 def worst_sum(weight: Tensor, bias: Tensor, shift: Tensor) -> int:
-    """Largest |sum| that any order of additions can reach, over the output channels."""
+    """Largest |sum| that any order of additions can reach, over the output channels.
+
+    Shapes and ranges are those of IntegerConv.
+    """
     magnitudes = weight.long().abs().sum((1, 2, 3)) * ACTIVATION_LIMIT
     halves = torch.ones_like(bias) << (shift.long() - 1)
     return int((magnitudes + bias.abs() + halves).max())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -34,11 +36,62 @@ def resolve_precision(name: str, device: torch.device) -> str:
 def in_precision(
     network: Callable[[Tensor], Tensor], precision: str, device: torch.device
 ) -> Callable[[Tensor], Tensor]:
-    """The network with its convolutions in a precision, see resolve_precision."""
+    """The network with its convolutions in a precision, see resolve_precision.
+
+    fp32 is that, not TF32, and whatever autocast the caller may be in.
+    """
     use_bf16 = resolve_precision(precision, device) == "bf16"
 
     def compute(x: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
+        with full_fp32(device), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
             return network(x)
 
     return compute
+
+
+def full_fp32(device: torch.device) -> AbstractContextManager[None]:
+    """Inside, convolutions of fp32 on a GPU do not round what they multiply to TF32.
+
+    torch lets them by default. Its switch is one for the process, so it is as it was when the
+    last of the threads has left that are inside. On a CPU nothing is switched.
+    """
+    return _TF32 if device.type == "cuda" else nullcontext()
+
+
+class Tf32Switch:
+    """A switch of torch's that is off while anyone is inside.
+
+    Args:
+        holder: whose attribute it is.
+        name: of the attribute.
+        forbidden: the value that switches TF32 off.
+    """
+
+    def __init__(self, holder: object, name: str, forbidden: object) -> None:
+        self._holder, self._name, self._forbidden = holder, name, forbidden
+        self._before: object = None
+        self._users = 0
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = getattr(self._holder, self._name)
+                setattr(self._holder, self._name, self._forbidden)
+            self._users += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                setattr(self._holder, self._name, self._before)
+
+
+# That of convolutions: networks here multiply nothing else. Versions of torch that have a switch
+# for these alone refuse to tell the older one, of all that cuDNN does, once someone has used it.
+_CUDNN = torch.backends.cudnn
+_TF32 = (
+    Tf32Switch(_CUDNN.conv, "fp32_precision", "ieee")
+    if hasattr(_CUDNN, "conv")
+    else Tf32Switch(_CUDNN, "allow_tf32", False)
+)

@@ -14,17 +14,21 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from cdsrcodec.container import MAX_QUALITY_CODE, Header, quality_of_code
+from cdsrcodec.container import MAX_QUALITY_CODE, quality_of_code
 from cdsrcodec.errors import ModelError
 from cdsrcodec.models import store
+from cdsrcodec.weights import WEIGHTS_FOLDER
 
-WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 CDSR1 = "cdsr1"
 BMSHJ2018_HYPERPRIOR = "bmshj2018-hyperprior"
 METRICS = ("mse", "ms-ssim")
 DEFAULT_METRIC = METRICS[0]
 DEFAULT_QUALITY = 4.0
+MAX_EFFORT = 9
 TAG_BYTES = 4
+HASH_SUFFIX = "_sha256"
+"""The entropy file of an installed model names the SHA-256 of the other two in its metadata, as
+encoder_sha256 and decoder_sha256, so that its tag stands for them too."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,19 @@ class CodecEntry:
         """First 4 bytes of the SHA-256 of the entropy file.
 
         Raises:
-            ModelError: the file is not there.
+            ModelError: the file is not there, or not the one that an installed model is named by.
         """
-        return _file_tag(self.entropy_file)
+        tag = _file_tag(self.entropy_file)
+        if not self.is_named_by(tag):
+            raise ModelError(
+                f"{self.entropy_file}: not the weights that were installed, their tag is "
+                f"{tag.hex()}. hint: {how_to_mend(self.entropy_file)}"
+            )
+        return tag
+
+    def is_named_by(self, tag: bytes) -> bool:
+        """Whether the folder's name agrees with an entropy tag; of the package, it has none."""
+        return self.quality is None or self.folder.name.endswith(f"-{tag.hex()}")
 
 
 CODECS = {
@@ -128,7 +142,7 @@ def check_settings(
         name: of the codec.
         quality: None if it is to be found.
         metric: what the weights are trained for.
-        effort: 0 for none.
+        effort: 0..9; 0 for none.
 
     Raises:
         ValueError: it has no such quality, metric or effort.
@@ -142,6 +156,8 @@ def check_settings(
         raise ValueError(f"quality of {name} must be a whole number, not {quality}")
     if metric not in codec.model_ids:
         raise ValueError(f"{name} has weights for {' and '.join(codec.model_ids)}, not {metric}")
+    if effort not in range(MAX_EFFORT + 1):
+        raise ValueError(f"effort must be 0 to {MAX_EFFORT}, not {effort}")
     if effort and not codec.takes_effort:
         raise ValueError(f"effort must be 0 with {name}, not {effort}")
 
@@ -158,7 +174,7 @@ def codec_named(
     if not fitting:
         raise ModelError(
             f"no weights of {name} for quality {quality:g} and {metric} are installed. "
-            f"hint: {_how_to_install(name, quality, metric)}"
+            f"hint: {how_to_install(name, quality, metric)}"
         )
     if len(fitting) > 1:
         names = " and ".join(entry.folder.name for entry in fitting)
@@ -193,41 +209,6 @@ def entries_of(name: str, metric: str = DEFAULT_METRIC) -> list[CodecEntry]:
     if codec.folder is not None:
         return [CodecEntry(name, codec.model_ids[metric], codec.folder, metric)]
     return [entry for entry in installed() if (entry.name, entry.metric) == (name, metric)]
-
-
-def codec_of_stream(header: Header) -> CodecEntry:
-    """The weights that a stream was written with.
-
-    Raises:
-        ModelError: the codec is unknown, or its weights here are not those of the writer.
-    """
-    for codec in CODECS.values():
-        for metric, model_id in codec.model_ids.items():
-            if model_id == header.model_id:
-                return _entry_of_stream(codec, metric, header)
-    raise ModelError(
-        f"the file was written by model {header.model_id}, which this version does not have. "
-        "hint: upgrade cdsrcodec"
-    )
-
-
-def _entry_of_stream(codec: Codec, metric: str, header: Header) -> CodecEntry:
-    tag = header.entropy_tag
-    entries = entries_of(codec.name, metric)
-    for entry in entries:
-        if entry.quality in (None, header.quality) and entry.entropy_tag() == tag:
-            return entry
-    if codec.folder is not None:
-        here = entries[0].entropy_tag().hex()
-        raise ModelError(
-            f"the file was written with other {codec.name} weights (tag {tag.hex()}, here {here}). "
-            "hint: decode it with the version that wrote it"
-        )
-    raise ModelError(
-        f"the file was written with weights of {codec.name} for quality {header.quality:g} and "
-        f"{metric}, tag {tag.hex()}, which are not installed. "
-        f"hint: {_how_to_install(codec.name, header.quality, metric)}"
-    )
 
 
 def model_name(name: str, metric: str, quality: int, tag: bytes) -> str:
@@ -265,7 +246,8 @@ def how_to_mend(file: Path) -> str:
     return "install cdsrcodec anew"
 
 
-def _how_to_install(name: str, quality: float, metric: str) -> str:
+def how_to_install(name: str, quality: float, metric: str) -> str:
+    """The hint of an error about weights that are not installed."""
     return (
         f"cdsrcodec models pull {name} -q {quality:g} --metric {metric}, "
         "or models import the checkpoint"

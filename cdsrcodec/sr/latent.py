@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cdsrcodec.layers.blocks import at_level, conv3x3, residual_blocks
+from cdsrcodec.sr.registry import UPSCALE
 
-UPSCALE = 4
 WIDTH = 64
 
 

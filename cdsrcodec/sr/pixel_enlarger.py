@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cdsrcodec.sr.latent import UPSCALE
+from cdsrcodec.sr.registry import UPSCALE
 
 
 class PixelEnlarger(nn.Module, ABC):

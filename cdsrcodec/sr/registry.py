@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cdsrcodec.errors import ModelError
+from cdsrcodec.weights import WEIGHTS_FOLDER
 
-WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
+LATENT_CODEC = "cdsr1"
+"""The codec whose latents are enlarged; as in models.registry, which stands beside this."""
+UPSCALE: Final = 4
+"""What all of them enlarge each side by."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def _pixel_network(name: str, network: str) -> UpscalerEntry:
 
 
 def _latent_network(name: str) -> UpscalerEntry:
-    return UpscalerEntry(name, "cdsr1", WEIGHTS_FOLDER / "cdsr1" / f"{name}.safetensors")
+    return UpscalerEntry(name, LATENT_CODEC, WEIGHTS_FOLDER / LATENT_CODEC / f"{name}.safetensors")
 
 
 INTERPOLATIONS = ("bicubic", "lanczos")

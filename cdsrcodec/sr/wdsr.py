@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cdsrcodec.layers.blocks import conv3x3
-from cdsrcodec.sr.latent import UPSCALE
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger, zero_
+from cdsrcodec.sr.registry import UPSCALE
 
 EXPANSION = 6
 LINEAR = 0.8  # of the channels, between the two convolutions of low rank

@@ -16,8 +16,8 @@ from cdsrcodec.errors import TrainingError
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.layers.blocks import freeze
 from cdsrcodec.models.cdsr1 import LEVELS
-from cdsrcodec.sr.latent import UPSCALE
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
+from cdsrcodec.sr.registry import UPSCALE
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.folding import trainable

@@ -17,7 +17,8 @@ from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.layers.blocks import freeze
 from cdsrcodec.models.cdsr1 import LEVELS, SynthesisTransform
 from cdsrcodec.models.context_prior import crop_like, round_rate_aware
-from cdsrcodec.sr.latent import UPSCALE, LatentUpscaler
+from cdsrcodec.sr.latent import LatentUpscaler
+from cdsrcodec.sr.registry import UPSCALE
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch

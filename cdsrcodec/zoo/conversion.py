@@ -2,7 +2,8 @@
 
 The transforms stay as they are, in float32. h_s becomes integers, and what it must never
 depend on a machine's arithmetic for is not computed: the tables of z are those that the
-checkpoint holds, those of y the ones that `cdsr1` ships, for the same 64 scales. So every user
+checkpoint holds, those of y the ones that `cdsr1` ships, and the scales that choose among these
+stand here as integers. So every user
 who converts a checkpoint gets the same bytes, and with them the same entropy tag.
 """
 
@@ -21,15 +22,24 @@ from torch.nn import functional as F
 from cdsrcodec.entropy import TableSet
 from cdsrcodec.entropy.tables import TOTAL
 from cdsrcodec.layers.integer import ACTIVATION_LIMIT, FRACTION_BITS, ONE, quantise_weights
-from cdsrcodec.models.context_prior import SCALE_MIN
-from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
-from cdsrcodec.models.registry import CDSR1, codec_named
+from cdsrcodec.models.registry import CDSR1, HASH_SUFFIX, codec_named
 from cdsrcodec.models.scale_prior import LAYERS, ScalePrior
 from cdsrcodec.zoo.canonical import pack_tensors
 from cdsrcodec.zoo.checkpoint import PRIOR
 
 CDF_TOTAL = 1 << 16
 """Sum of the counts of CompressAI's tables."""
+SCALE_BOUNDS = (
+    28, 31, 36, 40, 46, 52, 58, 66, 75, 85, 96, 109, 123, 139, 157, 178, 201, 228, 257, 291, 329,
+    373, 422, 477, 539, 610, 690, 780, 883, 998, 1129, 1277, 1444, 1633, 1847, 2089, 2363, 2672,
+    3022, 3418, 3866, 4372, 4945, 5592, 6325, 7153, 8090, 9149, 10347, 11702, 13235, 14968, 16928,
+    19145, 21652, 24487, 27694, 31320, 35421, 40060, 45305, 51238, 57947,
+)  # fmt: skip
+"""The scales of all tables but the last, 0.11 (256 / 0.11)^(i / 63), in fixed point, rounded down.
+
+A scale in fixed point is above one of these just where it is above the scale itself. They are
+written out since no two machines need have the same exp.
+"""
 _PEDESTAL = np.float32(2.0**-36)
 _BETA_MIN = 1e-6
 
@@ -48,8 +58,9 @@ def convert(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[st
     encoder = pack_tensors(_part(transforms, "g_a.", "h_a."), {})
     decoder = pack_tensors(_part(transforms, "g_s."), {})
     # The tag is to stand for all weights: two models that differ in g_s alone are two models.
+    # Whoever loads the files compares (codec.loading).
     hashes = {
-        f"{name}_sha256": hashlib.sha256(data).hexdigest()
+        f"{name}{HASH_SUFFIX}": hashlib.sha256(data).hexdigest()
         for name, data in (("encoder", encoder), ("decoder", decoder))
     }
     fixed_point = {"fraction_bits": str(FRACTION_BITS)}
@@ -87,8 +98,9 @@ def _entropy_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     medians = (state[f"{PRIOR}.quantiles"][:, 0, 1].double() * ONE).round()
     if not (medians.abs() < ACTIVATION_LIMIT).all():
         raise ValueError("a median of z is too large")
-    tensors |= {"z.medians": medians.to(torch.int32), "scale_bounds": scale_bounds()}
-    tensors |= hyper_tables(state) | gaussian_tables()
+    bounds = torch.tensor(SCALE_BOUNDS, dtype=torch.int32)
+    tensors |= {"z.medians": medians.to(torch.int32), "scale_bounds": bounds}
+    tensors |= hyper_tables(state) | gaussians_of_cdsr1()
     ScalePrior(tensors)  # proves that no sum can leave the exact range
     return tensors
 
@@ -108,15 +120,6 @@ def as_convolution(weight: Tensor) -> Tensor:
     taps = torch.tensor([[4, 2, 0], [5, 3, 1]])  # of phase and j
     split = padded[:, :, taps[:, None, :, None], taps[None, :, None, :]]  # out, in, 2, 2, 3, 3
     return split.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
-
-
-def scale_bounds() -> Tensor:
-    """(63,) int32: the scales of all tables but the last, in fixed point, rounded down.
-
-    A scale in fixed point is above one of these just where it is above the scale itself.
-    """
-    scales = [SCALE_MIN * math.exp(i * LOG_SCALE_STEP) for i in range(SCALE_COUNT - 1)]
-    return torch.tensor([math.floor(scale * ONE) for scale in scales], dtype=torch.int32)
 
 
 def hyper_tables(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -145,6 +148,6 @@ def hyper_tables(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def gaussian_tables() -> dict[str, Tensor]:
-    """Zero-mean Gaussians of 64 scales from 0.11 to 256: those of `cdsr1`, which never change."""
+def gaussians_of_cdsr1() -> dict[str, Tensor]:
+    """Tables of zero-mean Gaussians of 64 scales from 0.11 to 256, shipped, which never change."""
     return _part(load_file(codec_named(CDSR1).entropy_file), "gaussian.")

@@ -119,14 +119,25 @@ BROKEN: dict[str, tuple[int, str, Callable[[bytes], bytes]]] = {
     "cut short": (4, "", lambda data: data[:-5]),
     "a flipped bit": (4, "", lambda data: data[:-2] + bytes((data[-2] ^ 4,)) + data[-1:]),
     "an unknown critical chunk": (4, "ZZZZ", lambda data: _with_chunk(data, b"ZZZZ")),
-    "an unknown model": (5, "model 200", lambda data: _with_header(data, model_id=200)),
-    "another tag": (5, "deadbeef", lambda d: _with_header(d, entropy_tag=b"\xde\xad\xbe\xef")),
     "too many pixels": (
         8,
         "limit",
         lambda data: _with_header(data, width_px=2**20, height_px=2**20),
     ),
 }
+# The same of streams that are well-formed, but of weights that are not here.
+FOREIGN: dict[str, tuple[int, str, Callable[[bytes], bytes]]] = {
+    "an unknown model": (5, "model 200", lambda data: _with_header(data, model_id=200)),
+    "another tag": (5, "deadbeef", lambda d: _with_header(d, entropy_tag=b"\xde\xad\xbe\xef")),
+    "a model that is not installed": (5, "pull", lambda data: _with_header(data, model_id=3)),
+}
+
+
+def _broken_file(name: str, folder: Path, stream_bytes: bytes) -> tuple[Path, int, str]:
+    exit_code, word, breaks = (BROKEN | FOREIGN)[name]
+    path = folder / "broken.cdsr"
+    path.write_bytes(breaks(stream_bytes))
+    return path, exit_code, word
 
 
 @pytest.fixture(params=BROKEN)
@@ -134,7 +145,20 @@ def broken(
     request: pytest.FixtureRequest, tmp_path: Path, stream_bytes: bytes
 ) -> tuple[Path, int, str]:
     """A stream that its header or bytes give away: the file, its exit code, a word of the error."""
-    exit_code, word, breaks = BROKEN[request.param]
-    path = tmp_path / "broken.cdsr"
-    path.write_bytes(breaks(stream_bytes))
-    return path, exit_code, word
+    return _broken_file(request.param, tmp_path, stream_bytes)
+
+
+@pytest.fixture(params=FOREIGN)
+def foreign(
+    request: pytest.FixtureRequest, tmp_path: Path, stream_bytes: bytes
+) -> tuple[Path, int, str]:
+    """A stream of weights that are not here: the file, and what decoding it says, as of broken."""
+    return _broken_file(request.param, tmp_path, stream_bytes)
+
+
+@pytest.fixture(params=BROKEN | FOREIGN)
+def undecodable(
+    request: pytest.FixtureRequest, tmp_path: Path, stream_bytes: bytes
+) -> tuple[Path, int, str]:
+    """Either of them."""
+    return _broken_file(request.param, tmp_path, stream_bytes)

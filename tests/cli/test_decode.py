@@ -103,9 +103,9 @@ def test_a_choice_that_does_not_exist_is_wrong_usage(
 
 @pytest.mark.parametrize("force", [[], ["-f"]])
 def test_a_broken_stream_is_refused(
-    fails: Fails, broken: tuple[Path, int, str], tmp_path: Path, force: list[str]
+    fails: Fails, undecodable: tuple[Path, int, str], tmp_path: Path, force: list[str]
 ) -> None:
-    path, exit_code, word = broken
+    path, exit_code, word = undecodable
     target = tmp_path / "out.png"
     if force:
         target.write_bytes(b"an older file")

@@ -15,8 +15,8 @@ from click.testing import Result
 from PIL import Image
 
 import cdsrcodec
-from cdsrcodec.cli import effort
-from cdsrcodec.codec import refinement
+from cdsrcodec.codec.refinement import STEPS_OF_EFFORT
+from cdsrcodec.models.registry import MAX_EFFORT
 
 Run = Callable[..., Result]
 Fails = Callable[..., str]
@@ -212,7 +212,7 @@ def test_an_effort_out_of_range_is_wrong_usage(
 
 
 def test_the_command_line_knows_the_codecs_efforts() -> None:
-    assert effort.MAX_EFFORT == refinement.MAX_EFFORT
+    assert len(STEPS_OF_EFFORT) == MAX_EFFORT + 1
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (1, 5000), (5000, 1), (16, 16), (17, 15)])

@@ -24,6 +24,7 @@ def test_the_text_has_a_line_for_each_fact(run: Run, stream: Path, stream_bytes:
     assert result.stdout.splitlines() == [
         f"format      version {facts.version}",
         f"codec       cdsr1 (model 1, entropy tag {facts.entropy_tag})",
+        "weights     installed",
         "quality     3",
         "size        37x23 px",
         f"file        {len(stream_bytes)} bytes, {facts.bpp:.3f} bpp",
@@ -46,6 +47,39 @@ def test_chunks_are_listed(
     assert run("info", stream).stdout.splitlines()[-1] == "chunk       exif, 3 bytes"
     listed = json.loads(run("info", "--json", stream).stdout)["chunks"]
     assert listed == [{"kind": "exif", "data_bytes": 3, "critical": False}]
+
+
+def test_a_stream_of_weights_that_are_not_here_is_shown_with_what_decoding_would_say(
+    run: Run, foreign: tuple[Path, int, str], stream_bytes: bytes
+) -> None:
+    path, exit_code, _ = foreign
+    error = run("verify", path)
+    assert error.exit_code == exit_code == 5
+    reason = error.stderr.removeprefix(f"error: {path}: ").rstrip("\n")
+    result = run("info", path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[2] == f"weights     not here: {reason}"
+    assert lines[4] == "size        37x23 px"
+    facts = json.loads(run("info", "--json", path).stdout)
+    assert (facts["installed"], facts["weights_error"]) == (False, reason)
+    assert facts["stream_bytes"] == len(stream_bytes)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "name", "in_words"),
+    [
+        (200, None, "unknown to this version"),
+        (2, "bmshj2018-hyperprior", "bmshj2018-hyperprior"),
+    ],
+)
+def test_the_codec_is_named_by_its_number_alone(
+    run: Run, stream: Path, stream_bytes: bytes, with_header: Callable[..., bytes],
+    model_id: int, name: str | None, in_words: str,
+) -> None:  # fmt: skip
+    stream.write_bytes(with_header(stream_bytes, model_id=model_id))
+    assert f"codec       {in_words} (model {model_id}, " in run("info", stream).stdout
+    assert json.loads(run("info", "--json", stream).stdout)["codec"] == name
 
 
 def test_a_broken_stream_is_refused(fails: Fails, broken: tuple[Path, int, str]) -> None:

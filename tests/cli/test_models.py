@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,39 @@ def test_a_checkpoint_is_imported_listed_shown_used_and_removed(
         assert image.size == (37, 23)
     assert run("models", "remove", name).exit_code == 0
     assert objects(run("models", "list", "--json")) == [shipped]
-    for command in (["info", stream], ["verify", stream], ["decode", "-f", stream, decoded]):
+    assert f"codec       {CODEC} (model 2, " in run("info", stream).stdout
+    for command in (["verify", stream], ["decode", "-f", stream, decoded]):
         result = run(*command)
         assert result.exit_code == 5
         wanted = f"tag {model['entropy_tag']}, which are not installed. hint: cdsrcodec models pull"
         assert f"{wanted} {CODEC} -q 4 --metric mse" in result.stderr
+
+
+@pytest.mark.parametrize("file", ["entropy", "encoder", "decoder"])
+def test_damaged_weights_are_refused_and_can_be_removed(
+    run: Run, fails: Fails, home: Path, hyperprior: CodecEntry, picture: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, file: str,
+) -> None:  # fmt: skip
+    stream = tmp_path / "x.cdsr"
+    assert run("encode", "--codec", CODEC, "-q", 4, picture, stream).exit_code == 0
+    folder = home / "models" / hyperprior.folder.name
+    shutil.copytree(hyperprior.folder, folder)
+    weights = folder / f"{file}.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 1  # of a tensor
+    weights.write_bytes(data)
+    monkeypatch.setenv("CDSRCODEC_HOME", str(home))
+    wrong = f"{weights}: not the weights that were installed"
+    mend = f"hint: cdsrcodec models remove {folder.name}, and pull or import it again"
+    encode: tuple[Any, ...] = ("encode", "--codec", CODEC, "-q", 4, picture, tmp_path / "y.cdsr")
+    decode: tuple[Any, ...] = ("decode", stream, tmp_path / "x.png")
+    refused = {"entropy": [encode, decode], "encoder": [encode], "decoder": [decode]}[file]
+    for command in refused:
+        error = fails(5, *command)
+        assert wrong in error
+        assert error.endswith(mend)
+    assert run("models", "remove", folder.name).exit_code == 0
+    assert not folder.exists()
 
 
 def test_models_are_pulled_once(run: Run, zoo: ZooServer) -> None:

@@ -18,8 +18,8 @@ def test_a_good_file_is_ok_on_stdout(run: Run, stream: Path) -> None:
     assert result.stderr == ""
 
 
-def test_a_broken_stream_is_reported(fails: Fails, broken: tuple[Path, int, str]) -> None:
-    path, exit_code, word = broken
+def test_a_broken_stream_is_reported(fails: Fails, undecodable: tuple[Path, int, str]) -> None:
+    path, exit_code, word = undecodable
     message = fails(exit_code, "verify", path)
     assert message.startswith(f"{path}: ")
     assert word in message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import cdsrcodec
+import cdsrcodec.pillow  # which makes Pillow save them
 from cdsrcodec.container import Chunk, read_stream, write_stream
 from cdsrcodec.errors import (
     CdsrError,
@@ -205,6 +207,30 @@ class TestEncode:
         with pytest.raises(ValueError, match="quality must be 1 to 8"):
             cdsrcodec.encode(image, quality=quality)
 
+    def test_nobody_is_given_a_stream_whose_symbols_do_not_come_back(
+        self, monkeypatch: pytest.MonkeyPatch, image: Image.Image
+    ) -> None:
+        monkeypatch.setattr("cdsrcodec.codec.encoding.decode_symbols", other_symbols)
+        file = io.BytesIO()
+        for encode in (
+            lambda: cdsrcodec.encode(image, device="cpu"),
+            lambda: cdsrcodec.encode(image, target_bpp=3.0, device="cpu"),
+            lambda: image.save(file, "CDSR"),
+        ):
+            with pytest.raises(DesyncError, match="other symbols"):
+                encode()
+        assert file.getvalue() == b""
+
+    def test_the_symbols_are_decoded_again_once(
+        self, monkeypatch: pytest.MonkeyPatch, image: Image.Image, picture: Path, tmp_path: Path
+    ) -> None:
+        decoded: list[bytes] = []
+        monkeypatch.setattr("cdsrcodec.codec.encoding.decode_symbols", decoded.append)
+        data = cdsrcodec.encode(image, device="cpu")
+        assert decoded == [data]
+        cdsrcodec.encode_file(picture, tmp_path / "out.cdsr", device="cpu")
+        assert decoded == [data, data]
+
     def test_effort_is_told_step_by_step(self, image: Image.Image, data: bytes) -> None:
         steps: list[tuple[int, int]] = []
         refined = cdsrcodec.encode(
@@ -250,6 +276,10 @@ class TestDecode:
             cdsrcodec.decode(with_header(data, model_id=9))
 
 
+def other_symbols(_data: bytes) -> None:
+    raise DesyncError("other symbols")
+
+
 class TestInfo:
     def test_it_tells_what_the_header_says(self, data: bytes) -> None:
         info = cdsrcodec.info(data)
@@ -258,6 +288,8 @@ class TestInfo:
             codec="cdsr1",
             model_id=1,
             entropy_tag=codec_named("cdsr1").entropy_tag().hex(),
+            installed=True,
+            weights_error=None,
             quality=4.5,
             width_px=48,
             height_px=36,
@@ -287,8 +319,11 @@ class TestInfo:
         assert cdsrcodec.info(desynchronised(data)).width_px == 48
         with pytest.raises(ChecksumError):
             cdsrcodec.info(data[:-1])
-        with pytest.raises(ModelError, match="model 9"):
-            cdsrcodec.info(with_header(data, model_id=9))
+
+    def test_it_needs_no_weights_and_tells_whether_they_are_here(self, data: bytes) -> None:
+        info = cdsrcodec.info(with_header(data, model_id=9))
+        assert (info.codec, info.model_id, info.installed, info.width_px) == (None, 9, False, 48)
+        assert "model 9, which this version does not have" in (info.weights_error or "")
 
 
 class TestEncodeFile:
@@ -329,10 +364,7 @@ class TestEncodeFile:
     def test_nothing_is_written_when_the_symbols_do_not_come_back(
         self, monkeypatch: pytest.MonkeyPatch, picture: Path, tmp_path: Path
     ) -> None:
-        def fail(data: bytes) -> None:
-            raise DesyncError("other symbols")
-
-        monkeypatch.setattr("cdsrcodec.codec.decode_symbols", fail)
+        monkeypatch.setattr("cdsrcodec.codec.encoding.decode_symbols", other_symbols)
         with pytest.raises(DesyncError) as caught:
             cdsrcodec.encode_file(picture, tmp_path / "out.cdsr", device="cpu")
         assert str(caught.value) == f"{picture}: other symbols"

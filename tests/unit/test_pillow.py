@@ -14,6 +14,7 @@ from PIL import Image
 import cdsrcodec
 import cdsrcodec.pillow
 from cdsrcodec.container import read_stream
+from cdsrcodec.models.registry import CodecEntry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,6 +103,21 @@ def test_an_orientation_that_is_given_is_applied() -> None:
 def test_options_out_of_range_are_value_errors() -> None:
     with pytest.raises(ValueError, match="quality must be 1 to 8"):
         saved(picture(), quality=85)
+
+
+def test_a_picture_is_reduced_as_the_api_does_it() -> None:
+    file = saved(picture(), downscale=4)
+    with Image.open(file) as opened:
+        assert opened.size == (5, 3)
+    assert file.getvalue() == cdsrcodec.encode(picture(), downscale=4)
+    assert cdsrcodec.info(file.getvalue()).full_width_px == 20
+
+
+def test_weights_are_chosen_by_codec_and_metric(hyperprior: CodecEntry) -> None:
+    with Image.open(saved(picture(), codec=hyperprior.name, metric="mse")) as opened:
+        assert opened.size == (20, 12)
+    with pytest.raises(cdsrcodec.CdsrError, match="quality 4 and ms-ssim are installed"):
+        saved(picture(), codec=hyperprior.name, metric="ms-ssim")
 
 
 def test_a_damaged_file_is_an_os_error_that_says_why() -> None:

@@ -17,7 +17,6 @@ from cdsrcodec import api
 from cdsrcodec.errors import InputImageError, LimitError
 from cdsrcodec.evaluation.bench.coding import Encoded, encode_timed, encode_unit
 from cdsrcodec.evaluation.bench.plan import (
-    UPSCALE,
     Settings,
     Task,
     Unit,
@@ -35,6 +34,7 @@ from cdsrcodec.evaluation.metrics import (
     psnr_y_db,
     ssimulacra2,
 )
+from cdsrcodec.sr.registry import UPSCALE
 
 WARM_UP_SIDE_PX = 32
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,9 @@ from cdsrcodec.evaluation.codecs import Codec, LearnedCodec
 from cdsrcodec.evaluation.digests import file_sha256
 from cdsrcodec.imageio.reader import read_rgb
 from cdsrcodec.imageio.resampling import downscale
-from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALERS
+from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALE, UPSCALERS
 
 Task = Literal["native", "lr4", "sr4"]
-UPSCALE: Final = 4
 # So that something is left of an HR picture without its border, and of LR one pixel.
 MIN_SIDE_PX = {"native": 1, "lr4": UPSCALE, "sr4": 3 * UPSCALE}
 # Seconds a pixel, in those of the cheapest work: only the estimate of the time left knows them.

@@ -5,8 +5,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from cdsrcodec.codec.encoding import round_rate_aware
 from cdsrcodec.codec.loading import ROUNDING_REACH, EntropyModel, entropy_model
+from cdsrcodec.codec.rounding import round_rate_aware
 from cdsrcodec.entropy import MAX_SYMBOL
 from cdsrcodec.models import context_prior
 from cdsrcodec.models.cdsr1 import ROUNDING_RATE_WEIGHT

@@ -120,6 +120,7 @@ def test_all_ratios_are_reported_from_the_command_line(
     out = capsys.readouterr().out
     for ratio in (
         "hyperprior compress / cdsr1 encode",
+        "hyperprior compress / cdsr1 encode, verified",
         "hyperprior decompress / cdsr1 decode",
         "RRDBNet forward / cdsr1 decode --sr 4",
         "cdsrcodec encode / import torch",

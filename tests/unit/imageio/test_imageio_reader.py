@@ -15,8 +15,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from cdsrcodec.container.header import MAGIC
 from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitError
-from cdsrcodec.imageio.reader import read_picture, read_rgb, to_picture
+from cdsrcodec.imageio.reader import OWN_MAGIC, read_picture, read_rgb, to_picture
 
 Pixels = NDArray[np.uint8]
 
@@ -424,6 +425,10 @@ def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(InputImageError, match=r"x\.png: not an image.* hint: "):
         read_rgb(path, max_pixels=1000)
+
+
+def test_own_files_are_known_by_how_the_container_begins_them() -> None:
+    assert OWN_MAGIC == MAGIC  # units of one floor do not import each other
 
 
 def test_a_directory_is_refused_as_no_image(tmp_path: Path) -> None:

@@ -114,10 +114,18 @@ def test_a_layer_is_exact_up_to_two_to_the_53_and_refused_from_there() -> None:
             IntegerConv(weight, bias, shift)
 
 
+@pytest.mark.parametrize("wrong", [0, 25, 255])
+def test_a_shift_out_of_range_is_refused(wrong: int) -> None:
+    weight, bias = torch.ones(3, 1, 1, 1, dtype=torch.int16), torch.zeros(3, dtype=torch.int64)
+    assert IntegerConv(weight, bias, torch.tensor([1, 24, 2], dtype=torch.uint8)).bound > 0
+    with pytest.raises(ValueError, match=rf"shifts must be 1 to 24, not \[1, 24, {wrong}\]"):
+        IntegerConv(weight, bias, torch.tensor([1, 24, wrong], dtype=torch.uint8))
+
+
 def test_worst_sum_counts_weights_bias_and_half_of_the_worst_channel() -> None:
     weight = torch.tensor([[[[5]], [[-7]]], [[[-3]], [[0]]]], dtype=torch.int16)
-    bias, shift = torch.tensor([-11, 100]), torch.tensor([4, 30], dtype=torch.uint8)
-    channels = [12 * ACTIVATION_LIMIT + 11 + 8, 3 * ACTIVATION_LIMIT + 100 + (1 << 29)]
+    bias, shift = torch.tensor([-11, 100]), torch.tensor([4, 24], dtype=torch.uint8)
+    channels = [12 * ACTIVATION_LIMIT + 11 + 8, 3 * ACTIVATION_LIMIT + 100 + (1 << 23)]
     assert worst_sum(weight, bias, shift) == max(channels)
 
 

@@ -15,13 +15,13 @@ from cdsrcodec.models.registry import (
     CodecEntry,
     check_settings,
     codec_named,
-    codec_of_stream,
     entries_of,
     installed,
     qualities_of,
     shipped,
 )
 from cdsrcodec.models.store import models_folder
+from cdsrcodec.models.stream_weights import codec_name_of, codec_of_stream, weights_error_of
 
 HYPERPRIOR = "bmshj2018-hyperprior"
 Install = Callable[..., bytes]
@@ -81,6 +81,25 @@ def test_an_unknown_model_is_refused() -> None:
         codec_of_stream(header(200, codec_named("cdsr1").entropy_tag()))
 
 
+def test_a_codec_is_named_without_its_weights() -> None:
+    names = [codec_name_of(model_id) for model_id in (1, 2, 3, 200)]
+    assert names == ["cdsr1", HYPERPRIOR, HYPERPRIOR, None]
+
+
+def test_weights_that_are_missing_are_told_without_an_error(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_stream = header(2, install(3), 3)
+    assert weights_error_of(of_stream) is None
+    message = weights_error_of(header(2, b"\xde\xad\xbe\xef", 3)) or ""
+    assert message.endswith("models pull bmshj2018-hyperprior -q 3 --metric mse, "
+                            "or models import the checkpoint")  # fmt: skip
+    assert "hint: upgrade" in (weights_error_of(header(200, b"abcd")) or "")
+    models_folder().rename(models_folder().with_name("elsewhere"))
+    models_folder().write_text("a file")
+    assert "cannot be read" in (weights_error_of(of_stream) or "")
+
+
 def test_other_weights_are_refused_by_both_tags() -> None:
     entry = codec_named("cdsr1")
     with pytest.raises(ModelError, match="tag deadbeef") as caught:
@@ -138,13 +157,18 @@ def test_several_weights_read_but_only_one_encodes(install: Install) -> None:
         codec_named(HYPERPRIOR, 3)
 
 
-def test_installed_weights_that_were_changed_are_not_taken_for_those_of_a_stream(
+def test_installed_weights_that_were_changed_are_refused_with_what_mends_them(
     install: Install,
 ) -> None:
-    tag = install(3)
-    (installed()[0].entropy_file).write_text("other")
-    with pytest.raises(ModelError, match="not installed"):
-        codec_of_stream(header(2, tag, 3))
+    tag, other_tag = install(3), install(3, text="b")
+    entry = codec_of_stream(header(2, tag, 3))
+    registry._file_tag.cache_clear()
+    entry.entropy_file.write_text("other")
+    wrong = rf"not the weights that were installed.* models remove {entry.folder.name}, and pull"
+    for use in (entry.entropy_tag, lambda: codec_of_stream(header(2, tag, 3))):
+        with pytest.raises(ModelError, match=wrong):
+            use()
+    assert codec_of_stream(header(2, other_tag, 3)).entropy_tag() == other_tag
 
 
 def test_other_folders_beside_the_models_are_passed_over(install: Install) -> None:

@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from cdsrcodec.models.cdsr1 import SynthesisTransform
-from cdsrcodec.sr.latent import UPSCALE, LatentUpscaler
+from cdsrcodec.sr.latent import LatentUpscaler
+from cdsrcodec.sr.registry import UPSCALE
 
 
 @pytest.fixture

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from cdsrcodec.chunks.facts import REDUCTION
 from cdsrcodec.errors import ModelError
+from cdsrcodec.models.registry import CDSR1, codec_named
 from cdsrcodec.sr.registry import (
+    LATENT_CODEC,
     PIXEL_UPSCALERS,
+    UPSCALE,
     UPSCALERS,
     WEIGHTED_UPSCALERS,
     UpscalerEntry,
@@ -31,6 +35,12 @@ def test_an_upscaler_is_found_for_its_codec_and_shipped_weights_are_small(
 def test_the_upscaler_that_is_the_default_is_shipped() -> None:
     assert UPSCALERS[0].name == "latent"
     assert UPSCALERS[0] in AVAILABLE
+
+
+def test_what_neighbours_on_one_floor_spell_out_for_themselves_agrees() -> None:
+    assert LATENT_CODEC == CDSR1
+    assert upscaler_for("latent", CDSR1).file == codec_named(CDSR1).folder / "latent.safetensors"
+    assert UPSCALE == REDUCTION
 
 
 def test_an_unknown_upscaler_is_refused_with_those_that_can_run() -> None:

@@ -12,14 +12,17 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from cdsrcodec.layers.gdn import Gdn
+from cdsrcodec.layers.integer import ONE
+from cdsrcodec.models.context_prior import SCALE_MIN
+from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.zoo.checkpoint import read_checkpoint
 from cdsrcodec.zoo.conversion import (
+    SCALE_BOUNDS,
     as_convolution,
     convert,
-    gaussian_tables,
+    gaussians_of_cdsr1,
     hyper_tables,
-    scale_bounds,
 )
 
 if TYPE_CHECKING:
@@ -94,14 +97,16 @@ def test_malformed_tables_of_z_are_refused(state: dict[str, Tensor], name: str, 
 
 def test_scales_of_the_tables_are_those_of_compressai(scale_hyperprior: ScaleHyperprior) -> None:
     scales = scale_hyperprior.gaussian_conditional.scale_table.double()
-    assert torch.equal(scale_bounds(), (scales[:-1] * 256).floor().int())
-    # None is so near to a whole number that another machine could round it to another one.
-    exact = [0.11 * math.exp(i * math.log(256 / 0.11) / 63) * 256 for i in range(63)]
-    assert min(abs(scale - round(scale)) for scale in exact) > 1e-6
+    assert (scales[:-1] * 256).floor().tolist() == list(SCALE_BOUNDS)
+
+
+def test_scales_of_the_tables_are_those_that_the_symbols_of_cdsr1_are_coded_at() -> None:
+    scales = [SCALE_MIN * math.exp(i * LOG_SCALE_STEP) for i in range(SCALE_COUNT - 1)]
+    assert [math.floor(scale * ONE) for scale in scales] == list(SCALE_BOUNDS)
 
 
 def test_tables_of_y_are_the_ones_that_never_change() -> None:
-    tables = gaussian_tables()
+    tables = gaussians_of_cdsr1()
     assert set(tables) == {"gaussian.counts", "gaussian.lengths", "gaussian.lows"}
     digest = hashlib.sha256(b"".join(tables[name].numpy().tobytes() for name in sorted(tables)))
     assert digest.hexdigest() == GAUSSIAN_SHA256
