@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
-from cdsrcodec.api.streams import UPSCALE, Sr, check_weights, goal_of, info, reduced
+from cdsrcodec.api.streams import Sr, check_weights, goal_of, info, reduced
 from cdsrcodec.chunks.facts import full_size_of
 from cdsrcodec.container import Limits, Stream, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError
 from cdsrcodec.imageio.suffixes import check_stream_name
 from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC
+from cdsrcodec.sr.registry import UPSCALE
 
 if TYPE_CHECKING:
     import torch
