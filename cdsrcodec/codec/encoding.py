@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cdsrcodec.codec.analysis import TileFeatures, analyse
 from cdsrcodec.codec.decoding import decode_pixels, latent_size, native_decoding_bytes
-from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
+from cdsrcodec.codec.loading import EntropyModel, entropy_model
 from cdsrcodec.codec.refinement import MAX_EFFORT, STEPS_OF_EFFORT, LatentRefiner
+from cdsrcodec.codec.shortage import one_memory_error
 from cdsrcodec.codec.targets import Target, encode_to_target
-from cdsrcodec.codec.tiles import NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
+from cdsrcodec.codec.tiles import ALPHA_BYTES, NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
 from cdsrcodec.container import (
     MAX_SIDE_PX,
     QUALITY_STEPS,
@@ -30,10 +32,8 @@ from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
 from cdsrcodec.errors import LimitError
 from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
 from cdsrcodec.layers.integer import ONE
-from cdsrcodec.layers.padding import pad_to_multiple
-from cdsrcodec.layers.tiling import OnStep, Span, run_tiled
+from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.models.cdsr1 import lmbda_at
-from cdsrcodec.models.interface import LATENT_STRIDE
 from cdsrcodec.models.registry import (
     DEFAULT_METRIC,
     CodecEntry,
@@ -46,6 +46,7 @@ from cdsrcodec.models.registry import (
 EFFORT_BYTES = 650_000_000
 
 
+@one_memory_error()
 def encode_pixels(
     pixels: NDArray[np.uint8],
     *,
@@ -77,6 +78,7 @@ def encode_pixels(
         LimitError: a picture that readers of the format refuse or that needs more than
             max_memory_bytes, or a target that no quality meets.
         ModelError: unknown codec, or its weights are not installed.
+        MemoryError: memory runs out, also that of a GPU.
     """
     if effort not in range(MAX_EFFORT + 1):
         raise ValueError(f"effort must be 0 to {MAX_EFFORT}, not {effort}")
@@ -92,7 +94,7 @@ def encode_pixels(
     encoder = PictureEncoder(entry_at, pixels, device, effort, chunks, on_step, tiling, rest_bytes)
     if not isinstance(quality, Target):
         return encoder.encode(quality)
-    encoder.features = []
+    encoder.features = TileFeatures()
     return encode_to_target(
         quality,
         qualities_of(codec, metric),
@@ -113,7 +115,8 @@ def _tiling_and_rest(
     """The tiles of g_a within a limit of memory, and what that leaves for decoding again."""
     size = latent_size(*size_px)
     pixel_count = size_px[0] * size_px[1]
-    held_bytes = PIXEL_BYTES * pixel_count + 3 * needs.latent_bytes * size[0] * size[1]
+    held_bytes = (PIXEL_BYTES + ALPHA_BYTES) * pixel_count
+    held_bytes += 3 * needs.latent_bytes * size[0] * size[1]
     if is_search:
         held_bytes += needs.features_bytes * pixel_count
     later_bytes = max(native_decoding_bytes(needs, size_px), EFFORT_BYTES if refines else 0)
@@ -137,7 +140,7 @@ class PictureEncoder:
     """Codes one picture at any qualities; fields as of encode_pixels.
 
     `entry_at` gives the weights of a quality. `tiling` is that of g_a, `decoding_bytes` the
-    limit of memory for decoding again. `features`, see analyse, saves work where one network
+    limit of memory for decoding again. `features` saves work where one network
     serves several qualities.
     """
 
@@ -149,7 +152,7 @@ class PictureEncoder:
     on_step: OnStep | None
     tiling: Tiling | None = None
     decoding_bytes: int | None = None
-    features: list[Tensor] | None = None
+    features: TileFeatures | None = None
 
     def encode(self, quality: float) -> bytes:
         """The stream at a quality: of the plain and the refined one, the better."""
@@ -193,58 +196,6 @@ class PictureEncoder:
             max_memory_bytes=self.decoding_bytes,
         )
         return mean_squared_error(self.pixels, x_hat)
-
-
-@torch.inference_mode()
-def analyse(
-    entry: CodecEntry,
-    pixels: NDArray[np.uint8],
-    level: float,
-    device: torch.device,
-    features: list[Tensor] | None = None,
-    tiling: Tiling | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The float half of encoding.
-
-    Args:
-        entry: the codec.
-        pixels: (H, W, 3) uint8 RGB.
-        level: 0..7.
-        device: where it runs.
-        features: kept between the qualities of one picture: what g_a computes before the
-            quality enters, a tensor for each tile. An empty list is filled, a filled one used.
-        tiling: of g_a; None for that of the codec where memory has no limit.
-
-    Returns:
-        Gained latent (1, M, ceil(H/16), ceil(W/16)) and z, a quarter of that each
-        way, both float32 on the CPU.
-    """
-    encoder = encoder_network(entry, device)
-    levels = torch.tensor([level], device=device)
-    x = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)[None]
-    bands: list[list[Tensor]] = []
-    kept = iter(tuple(features or ()))
-
-    def network(tile: Tensor) -> Tensor:
-        of_tile = next(kept, None)
-        if of_tile is None:
-            # The picture stays uint8 and on the CPU; only tiles become float.
-            tile = pad_to_multiple(tile.to(device).float() / 255, LATENT_STRIDE)
-            of_tile = encoder.features(tile)
-            if features is not None:
-                features.append(of_tile)
-        return encoder.to_latent(of_tile, levels)
-
-    def store(tile: Tensor, rows: Span, columns: Span) -> None:
-        if columns[0] == 0:
-            bands.append([])
-        bands[-1].append(tile)
-
-    tiling = tiling or NEEDS[entry.name].analysis
-    run_tiled(network, x, store, grain=LATENT_STRIDE, scale=1, core=tiling.core, halo=tiling.halo)
-    y_gained = torch.cat([torch.cat(band, 3) for band in bands], 2)
-    z = encoder.to_hyper(y_gained)
-    return y_gained.cpu().contiguous(), z.cpu().contiguous()
 
 
 def _code_latent(

@@ -22,9 +22,11 @@ from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1
 LEAST_CORE = 8
 # Python, torch and the weights: 0.71 GB; and what the allocator keeps of tiles that were freed.
 PROGRAM_BYTES = 880_000_000
-# For each pixel: 8-bit RGB, and that beside the same as Pillow holds it, with a byte to spare.
+# For each pixel: 8-bit RGB, and that beside the same as Pillow holds it, alpha or not.
 PIXEL_BYTES = 3
 ASSEMBLED_BYTES = 7
+# For each native pixel: an alpha plane, which waits meanwhile.
+ALPHA_BYTES = 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Tiling:
         *,
         elsewhere_bytes: int = 0,
     ) -> Tiling:
-        """The same network in tiles that are as large as a limit of memory allows.
+        """The same network in tiles as large as a limit of memory allows, and no larger ones.
 
         Args:
             max_memory_bytes: for the whole process; None for no limit.
@@ -72,7 +74,7 @@ class Tiling:
         check_memory(max_memory_bytes, max(elsewhere_bytes, held_bytes + self.least_bytes(size)))
         free_bytes = max_memory_bytes - PROGRAM_BYTES - held_bytes
         core = math.isqrt(free_bytes // self.bytes_per_position) - 2 * self.halo
-        return replace(self, core=max(LEAST_CORE, core))
+        return replace(self, core=min(self.core, max(LEAST_CORE, core)))
 
 
 def check_memory(max_memory_bytes: int | None, needed_bytes: int) -> None:
