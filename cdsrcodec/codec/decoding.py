@@ -73,6 +73,8 @@ def decode_symbols(data: bytes) -> Symbols:
         for step in range(model.prior.steps):
             prediction = walk.predict(step)
             runs.append(reader.read(prediction.indexes.numpy(), model.gaussian))
+            if step < model.prior.steps - 1:
+                reader.expect_more()
             walk.fill(step, prediction, torch.from_numpy(runs[-1]))
         reader.finish()
         if symbol_crc(runs) != header.symbol_crc:
@@ -152,7 +154,7 @@ def native_decoding_bytes(needs: CodecNeeds, size_px: tuple[int, int]) -> int:
     in_tiles_bytes = PIXEL_BYTES * pixel_count + 2 * needs.latent_bytes * height * width
     in_tiles_bytes += needs.synthesis.least_bytes((height, width))
     most_bytes = max(
-        needs.walk_bytes * height * width, ASSEMBLED_BYTES * pixel_count, in_tiles_bytes
+        needs.walking_bytes((height, width)), ASSEMBLED_BYTES * pixel_count, in_tiles_bytes
     )
     return ALPHA_BYTES * pixel_count + most_bytes
 
@@ -177,7 +179,7 @@ def _tiling_of(
     size_px = (header.height_px, header.width_px)
     size = latent_size(*size_px)
     positions = size[0] * size[1]
-    elsewhere_bytes = needs.walk_bytes * positions
+    elsewhere_bytes = needs.walking_bytes(size)
     if enlarger is not None:
         sr = 1
         elsewhere_bytes = max(elsewhere_bytes, enlarging_bytes(enlarger, size_px))

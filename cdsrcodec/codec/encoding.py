@@ -211,8 +211,8 @@ def _code_latent(
     for step in range(prior.steps):
         prediction = walk.predict(step)
         indexes = prediction.indexes.numpy()
-        residual = (walk.gather(step, y_gained) - prediction.means / ONE).numpy()
-        symbols = round_rate_aware(residual, indexes, model.rounding_offsets)
+        residual = walk.gather(step, y_gained).double().sub_(prediction.means, alpha=1 / ONE)
+        symbols = round_rate_aware(residual.numpy(), indexes, model.rounding_offsets)
         walk.fill(step, prediction, torch.from_numpy(symbols))
         runs.append(symbols)
         writer.add(symbols, indexes, model.gaussian)
@@ -235,7 +235,8 @@ def round_rate_aware(
     Returns:
         (n,) symbols within +-MAX_SYMBOL.
     """
-    magnitude = np.minimum(np.abs(residual), MAX_SYMBOL)
+    magnitude = np.abs(residual)
+    np.minimum(magnitude, MAX_SYMBOL, out=magnitude)
     symbols: NDArray[np.int32] = np.rint(magnitude).astype(np.int32)
     # Most symbols are 0 and stay so.
     at = np.flatnonzero(symbols)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from cdsrcodec.errors import LimitError
 from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1
+from cdsrcodec.models.walking import TILE_CORE, WALK_HALO
 
 LEAST_CORE = 8
 # Python, torch and the weights: 0.71 GB; and what the allocator keeps of tiles that were freed.
@@ -27,6 +28,9 @@ PIXEL_BYTES = 3
 ASSEMBLED_BYTES = 7
 # For each native pixel: an alpha plane, which waits meanwhile.
 ALPHA_BYTES = 1
+
+
+_WALK_SIDE = TILE_CORE + 2 * WALK_HALO
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ class CodecNeeds:
         analysis: of g_a.
         synthesis: of g_s.
         latent_bytes: for each position of a latent: its float32.
-        walk_bytes: likewise, the entropy networks.
+        walk_bytes: likewise, what a walk keeps and the coder takes.
+        walk_tile_bytes: for each position of a tile of the walk, whose size is fixed.
         features_bytes: for each pixel: what a search keeps of g_a, halos included.
     """
 
@@ -107,7 +112,13 @@ class CodecNeeds:
     synthesis: Tiling
     latent_bytes: int
     walk_bytes: int
+    walk_tile_bytes: int
     features_bytes: int
+
+    def walking_bytes(self, size: tuple[int, int]) -> int:
+        """Memory of the entropy networks for a latent of (height, width)."""
+        tile = math.prod(min(side, _WALK_SIDE) for side in size)
+        return self.walk_bytes * math.prod(size) + self.walk_tile_bytes * tile
 
 
 NEEDS = {
@@ -115,7 +126,8 @@ NEEDS = {
         analysis=Tiling(core=96, halo=12, bytes_per_position=19_000),
         synthesis=Tiling(core=96, halo=12, bytes_per_position=38_000),
         latent_bytes=4 * 224,
-        walk_bytes=23_500,
+        walk_bytes=6_000,
+        walk_tile_bytes=14_000,
         features_bytes=13,
     ),
     # With its larger networks, those of qualities 6 to 8.
@@ -123,7 +135,8 @@ NEEDS = {
         analysis=Tiling(core=40, halo=3, bytes_per_position=220_000),
         synthesis=Tiling(core=40, halo=3, bytes_per_position=260_000),
         latent_bytes=4 * 320,
-        walk_bytes=25_000,
+        walk_bytes=12_000,
+        walk_tile_bytes=14_000,
         features_bytes=0,
     ),
 }

@@ -126,8 +126,9 @@ class SymbolReader:
             grouped[start:stop] = self._coder.decode(tables.model(int(index)), stop - start)
         slots = np.empty_like(grouped)
         slots[order] = grouped
-        symbols = (slots + tables.lows[indexes]).astype(np.int32)
-        escaped = slots == tables.lengths[indexes] - 1
+        del order, grouped  # of a large picture they are more than all that is left to make
+        symbols: NDArray[np.int32] = np.add(slots, tables.lows[indexes], dtype=np.int32)
+        escaped = slots == (tables.lengths - 1)[indexes]
         if escaped.any():
             at = indexes[escaped]
             symbols[escaped] = self._read_escapes(tables.lows[at], tables.highs[at])
