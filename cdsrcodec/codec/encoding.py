@@ -42,6 +42,7 @@ from cdsrcodec.models.registry import (
     qualities_of,
 )
 
+_ROUNDED_AT_ONCE = 1 << 20
 # Of main memory, in all: a refinement.
 EFFORT_BYTES = 650_000_000
 
@@ -211,8 +212,12 @@ def _code_latent(
     for step in range(prior.steps):
         prediction = walk.predict(step)
         indexes = prediction.indexes.numpy()
-        residual = walk.gather(step, y_gained).double().sub_(prediction.means, alpha=1 / ONE)
-        symbols = round_rate_aware(residual.numpy(), indexes, model.rounding_offsets)
+        y = walk.gather(step, y_gained)
+        symbols = np.empty(len(indexes), np.int32)
+        for start in range(0, len(indexes), _ROUNDED_AT_ONCE):
+            part = slice(start, start + _ROUNDED_AT_ONCE)
+            residual = y[part].double().sub_(prediction.means[part], alpha=1 / ONE).numpy()
+            symbols[part] = round_rate_aware(residual, indexes[part], model.rounding_offsets)
         walk.fill(step, prediction, torch.from_numpy(symbols))
         runs.append(symbols)
         writer.add(symbols, indexes, model.gaussian)
@@ -235,8 +240,7 @@ def round_rate_aware(
     Returns:
         (n,) symbols within +-MAX_SYMBOL.
     """
-    magnitude = np.abs(residual)
-    np.minimum(magnitude, MAX_SYMBOL, out=magnitude)
+    magnitude = np.minimum(np.abs(residual), MAX_SYMBOL)
     symbols: NDArray[np.int32] = np.rint(magnitude).astype(np.int32)
     # Most symbols are 0 and stay so.
     at = np.flatnonzero(symbols)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from cdsrcodec.errors import LimitError
 from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1
-from cdsrcodec.models.walking import TILE_CORE, WALK_HALO
+from cdsrcodec.models.walking import TILE_CORE
 
 LEAST_CORE = 8
 # Python, torch and the weights: 0.71 GB; and what the allocator keeps of tiles that were freed.
@@ -30,7 +30,8 @@ ASSEMBLED_BYTES = 7
 ALPHA_BYTES = 1
 
 
-_WALK_SIDE = TILE_CORE + 2 * WALK_HALO
+# With the halo of a step; what h_s takes of a tile, with its larger halo, is less.
+_WALK_SIDE = TILE_CORE + 2
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ NEEDS = {
         synthesis=Tiling(core=96, halo=12, bytes_per_position=38_000),
         latent_bytes=4 * 224,
         walk_bytes=6_000,
-        walk_tile_bytes=14_000,
+        walk_tile_bytes=17_000,
         features_bytes=13,
     ),
     # With its larger networks, those of qualities 6 to 8.
@@ -136,7 +137,7 @@ NEEDS = {
         synthesis=Tiling(core=40, halo=3, bytes_per_position=260_000),
         latent_bytes=4 * 320,
         walk_bytes=12_000,
-        walk_tile_bytes=14_000,
+        walk_tile_bytes=17_000,
         features_bytes=0,
     ),
 }

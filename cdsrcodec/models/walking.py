@@ -15,9 +15,8 @@ from cdsrcodec.models.interface import HYPER_STRIDE
 
 TILE_CORE = 128
 """Side of a tile without its halo, in latent positions; a multiple of HYPER_STRIDE."""
-# Three 3x3 convolutions, at the size of z and twice and four times that, see 1.75 positions of z far.
-WALK_HALO = 2 * HYPER_STRIDE
-"""Of h_s, the largest, in latent positions."""
+# Three 3x3 convolutions, at the size of z and twice and four times that, see 1.75 positions far.
+_H_S_HALO = 2
 
 
 def run_h_s(h_s: Callable[[Tensor], Tensor], z_symbols: Tensor, out: Tensor, core: int) -> None:
@@ -41,5 +40,5 @@ def run_h_s(h_s: Callable[[Tensor], Tensor], z_symbols: Tensor, out: Tensor, cor
         grain=1,
         scale=HYPER_STRIDE,
         core=core // HYPER_STRIDE,
-        halo=WALK_HALO // HYPER_STRIDE,
+        halo=_H_S_HALO,
     )

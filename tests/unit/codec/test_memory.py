@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from cdsrcodec.codec import decode_pixels, decoding, encode_pixels, enlarge_pixels
 from cdsrcodec.codec.painting import paint
-from cdsrcodec.codec.tiles import LEAST_CORE, PROGRAM_BYTES, Tiling, check_memory
+from cdsrcodec.codec.tiles import LEAST_CORE, NEEDS, PROGRAM_BYTES, Tiling, check_memory
+from cdsrcodec.container import Limits
 from cdsrcodec.errors import LimitError
 
 CPU = torch.device("cpu")
@@ -195,3 +196,51 @@ def test_a_large_picture_is_in_memory_once_as_pixels_and_once_as_an_image(tmp_pa
     pixels_bytes, image_bytes = 3 * pixel_count, 4 * pixel_count
     # Another copy of either would be at least 60 MB more.
     assert int(done.stdout) < pixels_bytes + image_bytes + 40e6
+
+
+# Walks through latents of 32x32 and 32x128 positions in tiles of 32: prints by how many bytes
+# the peak of the second is above that of the first.
+LARGE_WALK = """
+import resource
+import torch
+from cdsrcodec.codec.loading import entropy_model
+from cdsrcodec.models.integer_prior import LatentWalk
+from cdsrcodec.models.registry import codec_named
+
+def peak_bytes():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def walk(height, width):
+    z_symbols = torch.zeros(1, 128, height // 4, width // 4, dtype=torch.int32)
+    walk = LatentWalk(prior, z_symbols, height, width, core=32)
+    for step in range(prior.steps):
+        prediction = walk.predict(step)
+        walk.fill(step, prediction, torch.zeros(len(prediction.means), dtype=torch.int32))
+    walk.y_hat_gained()
+
+torch.set_num_threads(1)
+prior = entropy_model(codec_named("cdsr1")).prior
+with torch.inference_mode():
+    walk(32, 32)
+    before_bytes = peak_bytes()
+    walk(32, 128)
+print(peak_bytes() - before_bytes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other units of peaks")
+def test_a_walk_keeps_little_of_a_large_latent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE_WALK], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    # Of this kind of tiles a position takes 15 kB, which would be 47 MB more.
+    assert int(done.stdout) < NEEDS["cdsr1"].walk_bytes * 96 * 32
+
+
+def test_a_file_of_the_largest_picture_cannot_ask_for_all_memory() -> None:
+    latent = Limits().max_pixels // 256
+    size = (256, latent // 256)
+    assert NEEDS["cdsr1"].walking_bytes(size) < 5e9
+    assert NEEDS["bmshj2018-hyperprior"].walking_bytes(size) < 13e9
+    # In one piece it was 23.5 kB a position, which small pictures take still.
+    assert NEEDS["cdsr1"].walking_bytes((48, 32)) == pytest.approx(23_500 * 48 * 32, rel=0.1)
