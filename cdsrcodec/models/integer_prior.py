@@ -133,7 +133,7 @@ class IntegerPrior:
 
 def _split(flat: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
     """Views of consecutive parts of a flat tensor."""
-    parts = flat.split([math.prod(shape) for shape in shapes])
+    parts = torch.split(flat, [math.prod(shape) for shape in shapes])
     return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
