@@ -15,7 +15,9 @@ from torch import Tensor
 from cdsrcodec.codec.enlarging import enlarge_pixels, enlarging_bytes
 from cdsrcodec.codec.loading import decoder_network, entropy_model, latent_upscaler
 from cdsrcodec.codec.painting import paint
+from cdsrcodec.codec.shortage import one_memory_error
 from cdsrcodec.codec.tiles import (
+    ALPHA_BYTES,
     ASSEMBLED_BYTES,
     LATENT_4X,
     NEEDS,
@@ -46,6 +48,7 @@ class Symbols(NamedTuple):
     y_hat_gained: Tensor  # (1, M, h, w) float32 on the CPU, gain still in
 
 
+@one_memory_error()
 def decode_symbols(data: bytes) -> Symbols:
     """The exact part of decoding, on the CPU.
 
@@ -53,6 +56,7 @@ def decode_symbols(data: bytes) -> Symbols:
         FormatError, LimitError: not a stream that this reader takes.
         ModelError: it needs other weights.
         DesyncError: the symbols are not those that were encoded.
+        MemoryError: memory runs out.
     """
     stream = read_stream(data)
     header = stream.header
@@ -68,6 +72,8 @@ def decode_symbols(data: bytes) -> Symbols:
         for step in range(model.prior.steps):
             prediction = walk.predict(step)
             runs.append(reader.read(prediction.indexes.numpy(), model.gaussian))
+            if step < model.prior.steps - 1:
+                reader.expect_more()
             walk.fill(step, prediction, torch.from_numpy(runs[-1]))
         reader.finish()
         if symbol_crc(runs) != header.symbol_crc:
@@ -75,6 +81,7 @@ def decode_symbols(data: bytes) -> Symbols:
         return Symbols(header, runs, walk.y_hat_gained())
 
 
+@one_memory_error()
 def decode_pixels(
     data: bytes,
     *,
@@ -106,6 +113,7 @@ def decode_pixels(
         ValueError: sr is neither 1 nor 4, or there is no such precision.
         LimitError: the picture needs more than max_memory_bytes.
         ModelError: the upscaler does not read this codec's files, or has no weights.
+        MemoryError: memory runs out, also that of a GPU.
         CdsrError: as decode_symbols.
     """
     if sr not in (1, UPSCALE):
@@ -144,7 +152,10 @@ def native_decoding_bytes(needs: CodecNeeds, size_px: tuple[int, int]) -> int:
     pixel_count = size_px[0] * size_px[1]
     in_tiles_bytes = PIXEL_BYTES * pixel_count + 2 * needs.latent_bytes * height * width
     in_tiles_bytes += needs.synthesis.least_bytes((height, width))
-    return max(needs.walk_bytes * height * width, ASSEMBLED_BYTES * pixel_count, in_tiles_bytes)
+    most_bytes = max(
+        needs.walking_bytes((height, width)), ASSEMBLED_BYTES * pixel_count, in_tiles_bytes
+    )
+    return ALPHA_BYTES * pixel_count + most_bytes
 
 
 def latent_size(height_px: int, width_px: int) -> tuple[int, int]:
@@ -167,16 +178,18 @@ def _tiling_of(
     size_px = (header.height_px, header.width_px)
     size = latent_size(*size_px)
     positions = size[0] * size[1]
-    elsewhere_bytes = needs.walk_bytes * positions
+    elsewhere_bytes = needs.walking_bytes(size)
     if enlarger is not None:
         sr = 1
         elsewhere_bytes = max(elsewhere_bytes, enlarging_bytes(enlarger, size_px))
+    alpha_bytes = ALPHA_BYTES * size_px[0] * size_px[1]
     pixel_count = size_px[0] * size_px[1] * sr**2
+    elsewhere_bytes = max(elsewhere_bytes, ASSEMBLED_BYTES * pixel_count)
     return (needs.synthesis if sr == 1 else LATENT_4X).within(
         max_memory_bytes,
-        PIXEL_BYTES * pixel_count + 2 * needs.latent_bytes * positions,
+        alpha_bytes + PIXEL_BYTES * pixel_count + 2 * needs.latent_bytes * positions,
         size,
-        elsewhere_bytes=max(elsewhere_bytes, ASSEMBLED_BYTES * pixel_count),
+        elsewhere_bytes=alpha_bytes + elsewhere_bytes,
     )
 
 

@@ -11,17 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cdsrcodec.codec.analysis import TileFeatures, analyse
 from cdsrcodec.codec.decoding import (
     decode_pixels,
     decode_symbols,
     latent_size,
     native_decoding_bytes,
 )
-from cdsrcodec.codec.loading import EntropyModel, encoder_network, entropy_model
+from cdsrcodec.codec.loading import EntropyModel, entropy_model
 from cdsrcodec.codec.refinement import STEPS_OF_EFFORT, LatentRefiner
 from cdsrcodec.codec.rounding import round_rate_aware
+from cdsrcodec.codec.shortage import one_memory_error
 from cdsrcodec.codec.targets import Target, encode_to_target
-from cdsrcodec.codec.tiles import NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
+from cdsrcodec.codec.tiles import ALPHA_BYTES, NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
 from cdsrcodec.container import (
     MAX_SIDE_PX,
     QUALITY_STEPS,
@@ -36,11 +38,8 @@ from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
 from cdsrcodec.errors import LimitError
 from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
 from cdsrcodec.layers.integer import ONE
-from cdsrcodec.layers.padding import pad_to_multiple
-from cdsrcodec.layers.precision import in_precision
-from cdsrcodec.layers.tiling import OnStep, Span, run_tiled
+from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.models.cdsr1 import lmbda_at
-from cdsrcodec.models.interface import LATENT_STRIDE
 from cdsrcodec.models.registry import (
     DEFAULT_METRIC,
     CodecEntry,
@@ -50,8 +49,10 @@ from cdsrcodec.models.registry import (
 )
 
 EFFORT_BYTES = 650_000_000  # of main memory, in all: a refinement
+_ROUNDED_AT_ONCE = 1 << 20  # symbols: the float64 of a whole step would take eight bytes each
 
 
+@one_memory_error()
 def encode_pixels(
     pixels: NDArray[np.uint8],
     *,
@@ -86,6 +87,7 @@ def encode_pixels(
         LimitError: a picture that readers of the format refuse or that needs more than
             max_memory_bytes, or a target that no quality meets.
         ModelError: unknown codec, or its weights are not installed.
+        MemoryError: memory runs out, also that of a GPU.
     """
     wanted = None if isinstance(quality, Target) else quality
     check_settings(codec, quality=wanted, metric=metric, effort=effort)
@@ -97,7 +99,7 @@ def encode_pixels(
     entry_at = partial(codec_named, codec, metric=metric)
     encoder = PictureEncoder(entry_at, pixels, device, effort, chunks, on_step, tiling, rest_bytes)
     if isinstance(quality, Target):
-        encoder.features = []
+        encoder.features = TileFeatures()
         fitting, pixel_count = qualities_of(codec, metric), size_px[0] * size_px[1]
         data = encode_to_target(
             quality, fitting, encoder.encode, encoder.psnr_rgb_db, pixel_count=pixel_count
@@ -120,7 +122,8 @@ def _tiling_and_rest(
     """The tiles of g_a within a limit of memory, and what that leaves for decoding again."""
     size = latent_size(*size_px)
     pixel_count = size_px[0] * size_px[1]
-    held_bytes = PIXEL_BYTES * pixel_count + 3 * needs.latent_bytes * size[0] * size[1]
+    held_bytes = (PIXEL_BYTES + ALPHA_BYTES) * pixel_count
+    held_bytes += 3 * needs.latent_bytes * size[0] * size[1]
     if is_search:
         held_bytes += needs.features_bytes * pixel_count
     later_bytes = max(native_decoding_bytes(needs, size_px), EFFORT_BYTES if refines else 0)
@@ -144,7 +147,7 @@ class PictureEncoder:
     """Codes one picture at any qualities; fields as of encode_pixels.
 
     `entry_at` gives the weights of a quality. `tiling` is that of g_a, `decoding_bytes` the
-    limit of memory for decoding again. `features`, see analyse, saves work where one network
+    limit of memory for decoding again. `features` saves work where one network
     serves several qualities.
     """
 
@@ -156,7 +159,7 @@ class PictureEncoder:
     on_step: OnStep | None
     tiling: Tiling | None = None
     decoding_bytes: int | None = None
-    features: list[Tensor] | None = None
+    features: TileFeatures | None = None
 
     def encode(self, quality: float) -> bytes:
         """The stream at a quality: of the plain and the refined one, the better."""
@@ -202,66 +205,6 @@ class PictureEncoder:
         return mean_squared_error(self.pixels, x_hat)
 
 
-@torch.inference_mode()
-def analyse(
-    entry: CodecEntry,
-    pixels: NDArray[np.uint8],
-    level: float,
-    device: torch.device,
-    features: list[Tensor] | None = None,
-    tiling: Tiling | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The float half of encoding.
-
-    Args:
-        entry: the codec.
-        pixels: (H, W, 3) uint8 RGB.
-        level: 0..7.
-        device: where it runs.
-        features: kept between the qualities of one picture: what g_a computes before the
-            quality enters, a tensor for each tile. An empty list is filled, a filled one used.
-        tiling: of g_a; None for that of the codec where memory has no limit.
-
-    Returns:
-        Gained latent (1, M, ceil(H/16), ceil(W/16)) and z, a quarter of that each
-        way, both float32 on the CPU.
-    """
-    encoder = encoder_network(entry, device)
-    levels = torch.tensor([level], device=device)
-    x = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)[None]
-    bands: list[list[Tensor]] = []
-    kept = iter(tuple(features or ()))
-
-    def network(tile: Tensor) -> Tensor:
-        of_tile = next(kept, None)
-        if of_tile is None:
-            # The picture stays uint8 and on the CPU; only tiles become float.
-            tile = pad_to_multiple(tile.to(device).float() / 255, LATENT_STRIDE)
-            of_tile = encoder.features(tile)
-            if features is not None:
-                features.append(of_tile)
-        return encoder.to_latent(of_tile, levels)
-
-    def store(tile: Tensor, rows: Span, columns: Span) -> None:
-        if columns[0] == 0:
-            bands.append([])
-        bands[-1].append(tile)
-
-    tiling = tiling or NEEDS[entry.name].analysis
-    run_tiled(
-        in_precision(network, "fp32", device),
-        x,
-        store,
-        grain=LATENT_STRIDE,
-        scale=1,
-        core=tiling.core,
-        halo=tiling.halo,
-    )
-    y_gained = torch.cat([torch.cat(band, 3) for band in bands], 2)
-    z = in_precision(encoder.to_hyper, "fp32", device)(y_gained)
-    return y_gained.cpu().contiguous(), z.cpu().contiguous()
-
-
 def _code_latent(
     model: EntropyModel, y_gained: Tensor, z: Tensor, writer: SymbolWriter
 ) -> list[NDArray[np.int32]]:
@@ -275,8 +218,12 @@ def _code_latent(
     for step in range(prior.steps):
         prediction = walk.predict(step)
         indexes = prediction.indexes.numpy()
-        residual = (walk.gather(step, y_gained) - prediction.means / ONE).numpy()
-        symbols = round_rate_aware(residual, indexes, model.rounding_offsets)
+        y = walk.gather(step, y_gained)
+        symbols = np.empty(len(indexes), np.int32)
+        for start in range(0, len(indexes), _ROUNDED_AT_ONCE):
+            part = slice(start, start + _ROUNDED_AT_ONCE)
+            residual = y[part].double().sub_(prediction.means[part], alpha=1 / ONE).numpy()
+            symbols[part] = round_rate_aware(residual, indexes[part], model.rounding_offsets)
         walk.fill(step, prediction, torch.from_numpy(symbols))
         runs.append(symbols)
         writer.add(symbols, indexes, model.gaussian)

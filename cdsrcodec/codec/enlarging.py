@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from cdsrcodec.codec.loading import esrgan_network, pixel_enlarger
 from cdsrcodec.codec.painting import paint
+from cdsrcodec.codec.shortage import one_memory_error
 from cdsrcodec.codec.tiles import (
+    ALPHA_BYTES,
     ASSEMBLED_BYTES,
     ESRGAN,
     PIXEL_BYTES,
@@ -30,6 +32,7 @@ from cdsrcodec.sr.registry import UPSCALE, UpscalerEntry, upscaler_for
 INTERPOLATION_BYTES = 10
 
 
+@one_memory_error()
 def enlarge_pixels(
     pixels: NDArray[np.uint8],
     *,
@@ -59,6 +62,7 @@ def enlarge_pixels(
         ModelError: no such upscaler for pixels, or no weights for it.
         LimitError: the picture needs more than max_memory_bytes.
         ValueError: no such precision.
+        MemoryError: memory runs out, also that of a GPU.
     """
     entry = upscaler_for(upscaler, None)
     height_px, width_px = size_px = (pixels.shape[0], pixels.shape[1])
@@ -89,15 +93,16 @@ def enlarge_pixels(
 def enlarging_bytes(entry: UpscalerEntry, size_px: tuple[int, int]) -> int:
     """The least memory in which a picture of this height and width can be enlarged."""
     enlarged_px = size_px[0] * size_px[1] * UPSCALE**2
+    alpha_bytes = ALPHA_BYTES * size_px[0] * size_px[1]
     if entry.name in FILTERS:
-        return INTERPOLATION_BYTES * enlarged_px
+        return alpha_bytes + INTERPOLATION_BYTES * enlarged_px
     in_tiles_bytes = _held_bytes(size_px) + _tiling_of(entry).least_bytes(size_px)
-    return max(ASSEMBLED_BYTES * enlarged_px, in_tiles_bytes)
+    return max(alpha_bytes + ASSEMBLED_BYTES * enlarged_px, in_tiles_bytes)
 
 
 def _held_bytes(size_px: tuple[int, int]) -> int:
-    """Both pictures."""
-    return PIXEL_BYTES * size_px[0] * size_px[1] * (1 + UPSCALE**2)
+    """Both pictures, and the alpha plane of the small one."""
+    return (PIXEL_BYTES * (1 + UPSCALE**2) + ALPHA_BYTES) * size_px[0] * size_px[1]
 
 
 def _tiling_of(entry: UpscalerEntry) -> Tiling:

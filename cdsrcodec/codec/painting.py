@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.tiles import LEAST_CORE, Tiling
+from cdsrcodec.codec.shortage import in_smaller_tiles
+from cdsrcodec.codec.tiles import Tiling
 from cdsrcodec.layers.tiling import OnStep, Span, run_tiled
 
 
@@ -41,23 +42,11 @@ def paint(
         MemoryError: it runs out with the smallest tiles too.
     """
     pixels = np.empty((*size_px, 3), np.uint8)
-    core = tiling.core
-    while True:
-        try:
-            _paint_tiles(network, x, pixels, scale, core, tiling.halo, on_step)
-            return pixels
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if core <= LEAST_CORE:
-                raise MemoryError(str(error)) from error
-        core = max(LEAST_CORE, core // 2)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an allocation failed: of Python, of a GPU, or of torch's on the CPU."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "can't allocate memory" in str(error)
+    in_smaller_tiles(
+        lambda core: _paint_tiles(network, x, pixels, scale, core, tiling.halo, on_step),
+        tiling.core,
+    )
+    return pixels
 
 
 def _paint_tiles(

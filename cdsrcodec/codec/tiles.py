@@ -18,13 +18,20 @@ from dataclasses import dataclass, replace
 
 from cdsrcodec.errors import LimitError
 from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1
+from cdsrcodec.models.walking import TILE_CORE
 
 LEAST_CORE = 8
 # Python, torch and the weights: 0.71 GB; and what the allocator keeps of tiles that were freed.
 PROGRAM_BYTES = 880_000_000
-# For each pixel: 8-bit RGB, and that beside the same as Pillow holds it, with a byte to spare.
+# For each pixel: 8-bit RGB, and that beside the same as Pillow holds it, alpha or not.
 PIXEL_BYTES = 3
 ASSEMBLED_BYTES = 7
+# For each native pixel: an alpha plane, which waits meanwhile.
+ALPHA_BYTES = 1
+
+
+# With the halo of a step; what h_s takes of a tile, with its larger halo, is less.
+_WALK_SIDE = TILE_CORE + 2
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Tiling:
         *,
         elsewhere_bytes: int = 0,
     ) -> Tiling:
-        """The same network in tiles that are as large as a limit of memory allows.
+        """The same network in tiles as large as a limit of memory allows, and no larger ones.
 
         Args:
             max_memory_bytes: for the whole process; None for no limit.
@@ -72,7 +79,7 @@ class Tiling:
         check_memory(max_memory_bytes, max(elsewhere_bytes, held_bytes + self.least_bytes(size)))
         free_bytes = max_memory_bytes - PROGRAM_BYTES - held_bytes
         core = math.isqrt(free_bytes // self.bytes_per_position) - 2 * self.halo
-        return replace(self, core=max(LEAST_CORE, core))
+        return replace(self, core=min(self.core, max(LEAST_CORE, core)))
 
 
 def check_memory(max_memory_bytes: int | None, needed_bytes: int) -> None:
@@ -97,7 +104,8 @@ class CodecNeeds:
         analysis: of g_a.
         synthesis: of g_s.
         latent_bytes: for each position of a latent: its float32.
-        walk_bytes: likewise, the entropy networks.
+        walk_bytes: likewise, what a walk keeps and the coder takes.
+        walk_tile_bytes: for each position of a tile of the walk, whose size is fixed.
         features_bytes: for each pixel: what a search keeps of g_a, halos included.
     """
 
@@ -105,7 +113,13 @@ class CodecNeeds:
     synthesis: Tiling
     latent_bytes: int
     walk_bytes: int
+    walk_tile_bytes: int
     features_bytes: int
+
+    def walking_bytes(self, size: tuple[int, int]) -> int:
+        """Memory of the entropy networks for a latent of (height, width)."""
+        tile = math.prod(min(side, _WALK_SIDE) for side in size)
+        return self.walk_bytes * math.prod(size) + self.walk_tile_bytes * tile
 
 
 NEEDS = {
@@ -113,7 +127,8 @@ NEEDS = {
         analysis=Tiling(core=96, halo=12, bytes_per_position=19_000),
         synthesis=Tiling(core=96, halo=12, bytes_per_position=38_000),
         latent_bytes=4 * 224,
-        walk_bytes=23_500,
+        walk_bytes=6_000,
+        walk_tile_bytes=17_000,
         features_bytes=13,
     ),
     # With its larger networks, those of qualities 6 to 8.
@@ -121,7 +136,8 @@ NEEDS = {
         analysis=Tiling(core=40, halo=3, bytes_per_position=220_000),
         synthesis=Tiling(core=40, halo=3, bytes_per_position=260_000),
         latent_bytes=4 * 320,
-        walk_bytes=25_000,
+        walk_bytes=12_000,
+        walk_tile_bytes=17_000,
         features_bytes=0,
     ),
 }

@@ -45,7 +45,7 @@ class SymbolWriter:
         """
         if symbols.shape != indexes.shape or symbols.ndim != 1:
             raise ValueError("symbols and indexes must be flat and of one length")
-        if len(symbols) and np.abs(symbols.astype(np.int64)).max() > MAX_SYMBOL:
+        if len(symbols) and not -MAX_SYMBOL <= symbols.min() <= symbols.max() <= MAX_SYMBOL:
             raise ValueError(f"a symbol is beyond +-{MAX_SYMBOL}")
         if len(indexes) and indexes.max() >= len(tables):
             raise ValueError("a table index is out of range")
@@ -70,7 +70,8 @@ def _push_run(
     escaped = (symbols < lows) | (symbols > highs)
     if escaped.any():
         _push_escapes(coder, symbols[escaped], lows[escaped], highs[escaped])
-    slots = np.where(escaped, tables.lengths[indexes] - 1, symbols - lows).astype(np.int32)
+    slots = np.where(escaped, (tables.lengths - 1)[indexes], symbols - lows)
+    del lows, highs, escaped  # of a large picture they are more than all that is left to make
     order, present, bounds = _group(indexes, len(tables))
     slots = slots[order]
     for index in present[::-1]:
@@ -126,8 +127,9 @@ class SymbolReader:
             grouped[start:stop] = self._coder.decode(tables.model(int(index)), stop - start)
         slots = np.empty_like(grouped)
         slots[order] = grouped
-        symbols = (slots + tables.lows[indexes]).astype(np.int32)
-        escaped = slots == tables.lengths[indexes] - 1
+        del order, grouped  # of a large picture they are more than all that is left to make
+        symbols: NDArray[np.int32] = np.add(slots, tables.lows[indexes], dtype=np.int32)
+        escaped = slots == (tables.lengths - 1)[indexes]
         if escaped.any():
             at = indexes[escaped]
             symbols[escaped] = self._read_escapes(tables.lows[at], tables.highs[at])

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdsrcodec.codec import resolve_device
+from cdsrcodec.codec.analysis import TileFeatures
 from cdsrcodec.codec.encoding import PictureEncoder
 from cdsrcodec.container import Limits
 from cdsrcodec.evaluation.pictures import find_images
@@ -65,7 +66,8 @@ def measure(x: NDArray[np.uint8], qualities: Sequence[float]) -> list[Point]:
     """
     device = resolve_device("auto")
     # The part of g_a before the quality enters runs once.
-    encoder = PictureEncoder(partial(codec_named, CODEC), x, device, 0, (), None, features=[])
+    encoder = PictureEncoder(partial(codec_named, CODEC), x, device, 0, (), None)
+    encoder.features = TileFeatures()
     streams = {quality: encoder.encode(quality) for quality in qualities}
     return [Point(q, len(data), encoder.psnr_rgb_db(data)) for q, data in streams.items()]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 OPAQUE = 255
 _VISIBLE = [0] + [OPAQUE] * 255  # any alpha but 0 -> opaque
+_BICUBIC_REACH = 2  # rows
 _NEARER = [0] * 128 + [OPAQUE] * 128  # the nearer one of both
 
 
@@ -64,18 +67,36 @@ def bleed(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uin
     return np.array(filled)
 
 
-def enlarge_alpha(alpha: NDArray[np.uint8], scale: int) -> Image.Image:
-    """An alpha plane (H, W), `scale` times as wide and high, mode L.
+class EnlargedAlpha:
+    """An alpha plane some times as wide and high, row by row.
 
     Bicubic: unlike Lanczos it makes no pixel inside an opaque area transparent. A mask of
     only 0 and 255 stays one.
+
+    Args:
+        alpha: (H, W) uint8.
+        scale: 1 or 4.
     """
-    plane = Image.fromarray(alpha)
-    if scale == 1:
-        return plane
-    size = (scale * plane.width, scale * plane.height)
-    enlarged = plane.resize(size, Image.Resampling.BICUBIC)
-    return enlarged.point(_NEARER) if is_mask(alpha) else enlarged
+
+    def __init__(self, alpha: NDArray[np.uint8], scale: int) -> None:
+        self._plane = Image.fromarray(alpha)
+        self._scale = scale
+        self._is_mask = scale > 1 and is_mask(alpha)
+
+    def rows(self, top_px: int, bottom_px: int) -> Image.Image:
+        """Mode L, (scale W, bottom_px - top_px): rows of the enlarged plane."""
+        scale, (width, height) = self._scale, self._plane.size
+        if scale == 1:
+            return self._plane.crop((0, top_px, width, bottom_px))
+        top, bottom = top_px / scale, bottom_px / scale
+        first = max(0, math.floor(top) - _BICUBIC_REACH)
+        last = min(height, math.ceil(bottom) + _BICUBIC_REACH)
+        near = self._plane.crop((0, first, width, last))
+        # Columns, then rows, as Pillow does with a whole plane; with a band it may turn them round.
+        wide = near.resize((scale * width, near.height), Image.Resampling.BICUBIC)
+        box = (0, top - first, wide.width, bottom - first)
+        band = wide.resize((wide.width, bottom_px - top_px), Image.Resampling.BICUBIC, box)
+        return band.point(_NEARER) if self._is_mask else band
 
 
 def is_mask(alpha: NDArray[np.uint8]) -> bool:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cdsrcodec.imageio.alpha import enlarge_alpha
+from cdsrcodec.imageio.alpha import EnlargedAlpha
 from cdsrcodec.imageio.colour import from_srgb
 from cdsrcodec.imageio.metadata import Metadata
+
+_BAND_PX = 256
 
 
 def assemble(
@@ -24,7 +26,8 @@ def assemble(
 ) -> Image.Image:
     """The picture as its source was: grey or not, in its colour space, with its alpha.
 
-    A profile that cannot be applied is left out: the picture is then in sRGB.
+    A profile that cannot be applied is left out: the picture is then in sRGB. It is made in bands
+    of rows, so that what the steps in between take does not grow with the picture.
 
     Args:
         pixels: (scale H, scale W, 3) uint8 sRGB.
@@ -34,18 +37,25 @@ def assemble(
         scale: 1 or 4, of pixels over alpha and metadata.
         size_px: width and height that are cut out at the upper left; None for all.
     """
-    image = Image.fromarray(pixels)
-    if is_grey:
-        image = image.convert("L")
+    width_px, height_px = size_px or (pixels.shape[1], pixels.shape[0])
+    colours = "L" if is_grey else "RGB"
+    convert = None
     if metadata.icc_profile is not None:
         try:
-            image = from_srgb(image, metadata.icc_profile)
+            convert = from_srgb(metadata.icc_profile, colours)
         except ValueError:
             metadata = replace(metadata, icc_profile=None)
-    if alpha is not None:
-        image.putalpha(enlarge_alpha(alpha, scale))
-    if size_px not in (None, image.size):
-        image = image.crop((0, 0, *size_px))
-    image.info.clear()  # converting may have left a profile
+    plane = None if alpha is None else EnlargedAlpha(alpha, scale)
+    image = Image.new(colours if plane is None else f"{colours}A", (width_px, height_px))
+    for top_px in range(0, height_px, _BAND_PX):
+        bottom_px = min(top_px + _BAND_PX, height_px)
+        band = Image.fromarray(pixels[top_px:bottom_px, :width_px])
+        if is_grey:
+            band = band.convert("L")
+        if convert is not None:
+            band = convert(band)
+        if plane is not None:
+            band.putalpha(plane.rows(top_px, bottom_px).crop((0, 0, *band.size)))
+        image.paste(band, (0, top_px))
     image.info.update(metadata.resized(*image.size, scale).info())
     return image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,24 +58,23 @@ def to_srgb(image: Image.Image, icc_profile: bytes) -> tuple[Image.Image, bool]:
     return transform.apply(image), True
 
 
-def from_srgb(image: Image.Image, icc_profile: bytes) -> Image.Image:
-    """The inverse of to_srgb, for a picture in mode L or RGB and a profile of that model.
+def from_srgb(icc_profile: bytes, mode: str) -> Callable[[Image.Image], Image.Image]:
+    """What converts pictures from sRGB, in mode L or RGB, to a profile: the inverse of to_srgb.
 
     Raises:
         ValueError: the profile is broken, belongs to another colour model, or works in the
             other direction only, as those of scanners do.
     """
-    mode = _PROFILE_MODES.get(icc_profile[16:20])
-    if mode != image.mode:
+    if _PROFILE_MODES.get(icc_profile[16:20]) != mode:
         raise ValueError("it belongs to another colour model")
     transform = _transform(_srgb_profile(), _profile(icc_profile), "RGB", mode)
-    return transform.apply(image.convert("RGB"))
+    return lambda image: transform.apply(image.convert("RGB"))
 
 
 def is_restorable(icc_profile: bytes, mode: str) -> bool:
-    """Whether from_srgb will do for a picture in this mode, L or RGB."""
+    """Whether from_srgb will do for pictures in this mode, L or RGB."""
     try:
-        from_srgb(Image.new(mode, (1, 1)), icc_profile)
+        from_srgb(icc_profile, mode)
     except ValueError:
         return False
     return True

@@ -7,21 +7,26 @@ table and lose the rest of the file; here there is nothing to disagree about.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from cdsrcodec.layers.integer import (
+    ACTIVATION_LIMIT,
     ONE,
     IntegerConv,
     clamp_activation,
     integer_leaky_relu_,
 )
+from cdsrcodec.layers.tiling import Span, run_tiled
 from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_CHANNELS, ROUNDING_RATE_WEIGHT
 from cdsrcodec.models.context_prior import STEPS, step_parts
 from cdsrcodec.models.interface import Prediction
+from cdsrcodec.models.walking import TILE_CORE, run_h_s
 
 H_S_LAYERS = ("h_s.0", "h_s.2", "h_s.4")
 STEP0_LAYERS = ("prior.step0.0", "prior.step0.2")
@@ -63,36 +68,73 @@ class IntegerPrior:
         """Through a latent of (height, width), from (1, 128, ceil(h/4), ceil(w/4)) int32."""
         return LatentWalk(self, z_symbols, height, width)
 
-    def features(self, z_symbols: Tensor, height: int, width: int) -> Tensor:
-        """h_s: (1, 128, ceil(h/4), ceil(w/4)) int32 symbols to (1, 224, h, w) fixed point."""
+    def h_s(self, z_symbols: Tensor) -> Tensor:
+        """(1, 128, a, b) int32 symbols to (1, 224, 4a, 4b) features in fixed point."""
         x = clamp_activation(z_symbols.double() * ONE + self.medians)
         for name in H_S_LAYERS[:-1]:
             x = integer_leaky_relu_(F.pixel_shuffle(self.layers[name](x), 2))
-        x = integer_leaky_relu_(self.layers[H_S_LAYERS[-1]](x))
-        return x[..., :height, :width].contiguous()
+        return integer_leaky_relu_(self.layers[H_S_LAYERS[-1]](x))
 
-    def hidden(self, step: int, features: Tensor, known: Tensor) -> Tensor:
-        """(1, 224, h, w) input of the step's head."""
+    def hidden(self, step: int, inputs: Tensor) -> Tensor:
+        """The (1, 224, h, w) input of the step's head.
+
+        Args:
+            step: 0..3.
+            inputs: (1, 448, h, w) float32 in fixed point: features, then what is known.
+        """
         if step == 0:
+            features = inputs[:, :LATENT_CHANNELS].double()
             return integer_leaky_relu_(self.layers[STEP0_LAYERS[0]](features))
-        known = clamp_activation(known)
-        h = self.layers[ADAPT_LAYERS[step - 1]](torch.cat([features, known], 1))
+        x = inputs.double()
+        x[:, LATENT_CHANNELS:].clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        h = self.layers[ADAPT_LAYERS[step - 1]](x)
+        del x  # the largest tensor of a tile
         return integer_leaky_relu_(self.layers[SHARED_LAYERS[0]](integer_leaky_relu_(h)))
 
-    def predict(self, step: int, features: Tensor, known: Tensor) -> Prediction:
-        """Means and tables of the elements of a step, in the order channel, row, column."""
-        h = self.hidden(step, features, known)
+    def predict(self, step: int, inputs: Tensor, core: int = TILE_CORE) -> Prediction:
+        """Means and tables of the elements of a step, in the order channel, row, column.
+
+        Args:
+            step: 0..3.
+            inputs: as of `hidden`.
+            core: of the tiles, as TILE_CORE.
+        """
         heads = self.heads[STEP0_LAYERS[1] if step == 0 else SHARED_LAYERS[1]]
-        means, indexes = [], []
-        for head, (_, rows, columns) in zip(heads, step_parts(step, LATENT_CHANNELS), strict=True):
-            h_part = h[..., rows, columns]
-            if h_part.numel() == 0:  # a latent of one row or column
-                continue
-            group_means, group_indexes = head(h_part).chunk(2, 1)
-            means.append(group_means.flatten())
-            indexes.append(group_indexes.flatten())
-        tables = ((torch.cat(indexes) + ONE // 2) / ONE).floor_().clamp_(0, self.last_table)
-        return Prediction(torch.cat(means), tables.to(torch.uint8))
+        parts = step_parts(step, LATENT_CHANNELS)
+        shapes = [inputs[0][part].shape for part in parts]
+        count = sum(map(math.prod, shapes))
+        prediction = Prediction(torch.empty(count), torch.empty(count, dtype=torch.uint8))
+        outputs = zip(*(_split(flat, shapes) for flat in prediction), strict=True)
+        groups = list(zip(heads, parts, outputs, strict=True))
+
+        def store(h: Tensor, rows: Span, columns: Span) -> None:
+            # Tiles begin at even rows and columns, so a 2x2 cell lies in one of them.
+            first_row, first_column = rows[0] // 2, columns[0] // 2
+            for head, (_, part_rows, part_columns), (means, indexes) in groups:
+                h_part = h[..., part_rows, part_columns]
+                height, width = h_part.shape[2:]
+                if h_part.numel() == 0:  # a tile of one row or column
+                    continue
+                there = (
+                    slice(None),
+                    slice(first_row, first_row + height),
+                    slice(first_column, first_column + width),
+                )
+                part_means, part_indexes = head(h_part)[0].chunk(2)
+                means[there] = part_means
+                tables = part_indexes.add_(ONE // 2).div_(ONE).floor_()
+                indexes[there] = tables.clamp_(0, self.last_table)
+
+        halo = 0 if step == 0 else 1  # of the one 3x3 convolution
+        network = partial(self.hidden, step)
+        run_tiled(network, inputs, store, grain=1, scale=1, core=core, halo=halo)
+        return prediction
+
+
+def _split(flat: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
+    """Views of consecutive parts of a flat tensor."""
+    parts = torch.split(flat, [math.prod(shape) for shape in shapes])
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _layer(
@@ -113,25 +155,39 @@ def _head_rows(group: int) -> Tensor:
 class LatentWalk:
     """A walk of STEPS steps; see models.interface.Walk.
 
+    What it keeps is float32, which holds all integers up to 2^24: features are within 2^20 and
+    means + symbols, in fixed point, within 2^20 + 2^23.
+
     Args:
         prior: the integer networks.
         z_symbols: (1, 128, ceil(h/4), ceil(w/4)) int32.
         height, width: h and w of the latent.
+        core: of the tiles, as TILE_CORE.
     """
 
-    def __init__(self, prior: IntegerPrior, z_symbols: Tensor, height: int, width: int) -> None:
+    def __init__(
+        self,
+        prior: IntegerPrior,
+        z_symbols: Tensor,
+        height: int,
+        width: int,
+        core: int = TILE_CORE,
+    ) -> None:
         self.prior = prior
-        self.features = prior.features(z_symbols, height, width)
-        self.known = torch.zeros(1, LATENT_CHANNELS, height, width, dtype=torch.float64)
+        self.core = core
+        self._inputs = torch.zeros(1, 2 * LATENT_CHANNELS, height, width)
+        self.features = self._inputs[:, :LATENT_CHANNELS]
+        self.known = self._inputs[:, LATENT_CHANNELS:]
         """Means + symbols of what is coded so far in fixed point, 0 elsewhere."""
+        run_h_s(prior.h_s, z_symbols, self.features, core)
 
     def predict(self, step: int) -> Prediction:
         """Means and tables of the elements of this step."""
-        return self.prior.predict(step, self.features, self.known)
+        return self.prior.predict(step, self._inputs, self.core)
 
     def fill(self, step: int, prediction: Prediction, symbols: Tensor) -> None:
         """Enter (n,) symbols, which with the means give this step's elements."""
-        values = prediction.means + symbols.double() * ONE
+        values = symbols.float().mul_(ONE).add_(prediction.means)
         start = 0
         for part in step_parts(step, LATENT_CHANNELS):
             target = self.known[0][part]
@@ -146,4 +202,4 @@ class LatentWalk:
 
     def y_hat_gained(self) -> Tensor:
         """(1, 224, h, w) float32: the finished latent, gain still in."""
-        return (self.known / ONE).float()
+        return self.known / ONE

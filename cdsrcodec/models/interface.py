@@ -49,7 +49,7 @@ class DecoderNetwork(nn.Module, ABC):
 class Prediction(NamedTuple):
     """What a step predicts for the elements it codes, flat in coding order."""
 
-    means: Tensor  # (n,) float64, fixed point
+    means: Tensor  # (n,) float32, fixed point: integers of at most 2^20, so exact
     indexes: Tensor  # (n,) uint8, rows of the Gaussian tables
 
 

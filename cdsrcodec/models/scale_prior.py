@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from cdsrcodec.layers.integer import ONE, IntegerConv, clamp_activation
 from cdsrcodec.models.interface import Prediction
+from cdsrcodec.models.walking import TILE_CORE, run_h_s
 
 LAYERS = ("h_s.0", "h_s.2", "h_s.4")
 
@@ -44,21 +45,28 @@ class ScalePrior:
         ]
         self.medians = tensors["z.medians"].double()[None, :, None, None]
         self.hyper_channels = self.medians.shape[1]
+        self.latent_channels = len(tensors[f"{LAYERS[-1]}.bias"])
         self.scale_bounds = tensors["scale_bounds"].double()
 
     def walk(self, z_symbols: Tensor, height: int, width: int) -> ScaleWalk:
         """Through a latent of (height, width), from (1, N, ceil(h/4), ceil(w/4)) int32."""
         return ScaleWalk(self.table_indexes(z_symbols, height, width))
 
-    def table_indexes(self, z_symbols: Tensor, height: int, width: int) -> Tensor:
+    def table_indexes(
+        self, z_symbols: Tensor, height: int, width: int, core: int = TILE_CORE
+    ) -> Tensor:
         """(1, M, height, width) uint8: the narrowest table of at least the predicted scale."""
+        indexes = torch.empty(1, self.latent_channels, height, width, dtype=torch.uint8)
+        run_h_s(self._tables_of, z_symbols, indexes, core)
+        return indexes
+
+    def _tables_of(self, z_symbols: Tensor) -> Tensor:
+        """(1, N, a, b) int32 symbols to (1, M, 4a, 4b) int32 indexes."""
         x = clamp_activation(z_symbols.double() * ONE + self.medians)
         for layer in self.layers[:-1]:
             x = F.pixel_shuffle(layer(x), 2).relu_()
         # The last ReLU does nothing: a scale of 0 and one below it take the first table.
-        scales = self.layers[-1](x)[..., :height, :width]
-        indexes = torch.bucketize(scales.contiguous(), self.scale_bounds)
-        return indexes.to(torch.uint8)
+        return torch.bucketize(self.layers[-1](x), self.scale_bounds, out_int32=True)
 
 
 class ScaleWalk:
@@ -75,7 +83,7 @@ class ScaleWalk:
     def predict(self, step: int) -> Prediction:
         """Means, all 0, and tables of all elements."""
         indexes = self._indexes.flatten()
-        return Prediction(torch.zeros_like(indexes, dtype=torch.float64), indexes)
+        return Prediction(torch.zeros(1).expand(len(indexes)), indexes)
 
     def fill(self, step: int, prediction: Prediction, symbols: Tensor) -> None:
         """Enter the (M h w,) symbols."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rich.console
+import torch
 from click.testing import Result
+from numpy.typing import NDArray
 from PIL import Image
 
 from cdsrcodec.cli.steps import steps_display
+from cdsrcodec.layers.tiling import run_tiled
 
 Run = Callable[..., Result]
 Fails = Callable[..., str]
+LITTLE = "890MB"
 
 
 @pytest.mark.parametrize(
@@ -47,16 +52,48 @@ def test_a_picture_that_is_interrupted_among_its_tiles_leaves_nothing(
     assert fails(130, *words) == "interrupted"
 
 
-def test_a_limit_of_memory_changes_no_pixel_of_a_small_picture(
-    run: Run, stream: Path, tmp_path: Path
+@pytest.fixture
+def wide_stream(run: Run, picture: Path, tmp_path: Path) -> Path:
+    """300x24 px: one tile, or three of the smallest."""
+    with Image.open(picture) as image:
+        image.resize((300, 24)).save(tmp_path / "wide.png")
+    assert run("encode", tmp_path / "wide.png", tmp_path / "wide.cdsr").exit_code == 0
+    return tmp_path / "wide.cdsr"
+
+
+def test_a_limit_of_memory_gives_the_same_picture_in_smaller_tiles(
+    run: Run, wide_stream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = []
-    for number, options in enumerate([(), ("--max-memory", "2GiB")]):
-        target = tmp_path / f"{number}.png"
-        assert run("decode", "--sr", "4", *options, stream, target).exit_code == 0
+    cores = []
+
+    def counting(*args: object, core: int, **settings: object) -> None:
+        cores.append(core)
+        run_tiled(*args, core=core, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("cdsrcodec.codec.painting.run_tiled", counting)
+    pictures: list[NDArray[np.int_]] = []
+    for options in [(), ("--max-memory", LITTLE)]:
+        target = tmp_path / f"{len(pictures)}.png"
+        assert run("decode", *options, wide_stream, target).exit_code == 0
         with Image.open(target) as image:
-            pictures.append(np.asarray(image))
-    np.testing.assert_array_equal(pictures[0], pictures[1])
+            pictures.append(np.asarray(image).astype(int))
+    assert cores == [96, 8]
+    assert pictures[0].shape == (24, 300, 3)
+    assert np.abs(pictures[1] - pictures[0]).max() <= 1
+
+
+def test_memory_that_runs_out_in_the_encoder_is_one_line(
+    fails: Fails, run: Run, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("cdsrcodec.models.cdsr1.Encoder.to_hyper", run_out)
+    words = ("encode", picture, tmp_path / "out.cdsr")
+    assert fails(1, *words) == "out of memory. hint: a smaller picture needs less"
+    outcome = json.loads(run("encode", "--json", *words[1:]).stdout)
+    assert outcome["error"] == "MemoryError"
+    assert not (tmp_path / "out.cdsr").exists()
 
 
 @pytest.mark.parametrize(
@@ -129,16 +166,10 @@ def test_no_bar_without_a_terminal() -> None:
 
 
 def test_tiles_move_the_bar_of_decode(
-    run: Run,
-    picture: Path,
-    terminal: io.StringIO,
-    tmp_path: Path,
+    run: Run, wide_stream: Path, terminal: io.StringIO, tmp_path: Path
 ) -> None:
-    with Image.open(picture) as image:
-        image.resize((300, 24)).save(tmp_path / "wide.png")
-    assert run("encode", tmp_path / "wide.png", tmp_path / "wide.cdsr").exit_code == 0
     assert terminal.getvalue() == ""
-    words = ("decode", "--max-memory", "890MB", tmp_path / "wide.cdsr", tmp_path / "out.png")
+    words = ("decode", "--max-memory", LITTLE, wide_stream, tmp_path / "out.png")
     assert run(*words).exit_code == 0
     assert re.search(r"decoding .* 3/3", terminal.getvalue())
     assert run(*words[:3], "--quiet", words[3], tmp_path / "other.png").exit_code == 0

@@ -24,7 +24,10 @@ from cdsrcodec.codec.loading import (
     latent_upscaler,
 )
 from cdsrcodec.container import read_stream
+from cdsrcodec.entropy import SymbolWriter
 from cdsrcodec.errors import ChecksumError, DesyncError, DeviceError, LimitError, ModelError
+from cdsrcodec.models.integer_prior import LatentWalk
+from cdsrcodec.models.interface import Prediction, hyper_size
 from cdsrcodec.models.registry import CodecEntry, codec_named
 from cdsrcodec.sr.registry import UpscalerEntry
 
@@ -99,6 +102,34 @@ class TestStreamsThatAreRefused:
     ) -> None:
         with pytest.raises(LimitError):
             decode(rewrite(stream, width_px=2**20, height_px=2**20))
+
+
+@pytest.mark.parametrize("runs", [1, 2, 4])
+def test_coded_data_that_end_early_cost_no_work_beyond_their_end(
+    monkeypatch: pytest.MonkeyPatch, stream: bytes, rewrite: Rewrite, runs: int
+) -> None:
+    symbols = decode_symbols(stream).runs
+    model = entropy_model(codec_named("cdsr1"))
+    height, width = 5, 6
+    size = hyper_size(height, width)
+    writer = SymbolWriter()
+    writer.add(symbols[0], model.hyper_indexes(*size), model.hyper)
+    walk = model.prior.walk(torch.from_numpy(symbols[0].reshape(1, -1, *size)), height, width)
+    for step, run in enumerate(symbols[1:runs]):
+        prediction = walk.predict(step)
+        writer.add(run, prediction.indexes.numpy(), model.gaussian)
+        walk.fill(step, prediction, torch.from_numpy(run))
+    predicted: list[int] = []
+    predict = LatentWalk.predict
+
+    def counting(self: LatentWalk, step: int) -> Prediction:
+        predicted.append(step)
+        return predict(self, step)
+
+    monkeypatch.setattr(LatentWalk, "predict", counting)
+    with pytest.raises(DesyncError, match="end before the last symbol"):
+        decode_symbols(rewrite(stream, payload=writer.payload()))
+    assert predicted == list(range(runs - 1))
 
 
 def test_words_left_over_are_found_even_where_the_checksum_agrees(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cdsrcodec.codec import Target, decode_pixels, decode_symbols, encode_pixels
-from cdsrcodec.codec.encoding import analyse
+from cdsrcodec.codec.analysis import analyse
 from cdsrcodec.codec.tiles import NEEDS, PROGRAM_BYTES
 from cdsrcodec.container import read_stream
 from cdsrcodec.errors import DesyncError, LimitError, ModelError

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cdsrcodec.codec import Target, decode_symbols, encode_pixels, encoding, refinement
-from cdsrcodec.codec.encoding import PictureEncoder, analyse
+from cdsrcodec.codec.analysis import analyse
+from cdsrcodec.codec.encoding import PictureEncoder
 from cdsrcodec.codec.refinement import STEPS_OF_EFFORT, LatentRefiner, round_by_chance
 from cdsrcodec.container import Chunk, read_stream
 from cdsrcodec.models.cdsr1 import lmbda_at

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cdsrcodec.codec import decode_pixels, decoding, enlarge_pixels, enlarging
-from cdsrcodec.codec.encoding import analyse
+from cdsrcodec.codec.analysis import analyse
 from cdsrcodec.codec.loading import decoder_network, latent_upscaler
 from cdsrcodec.codec.tiles import LATENT_4X, NEEDS, PIXELS
 from cdsrcodec.models.cdsr1 import AnalysisTransform, Decoder, SynthesisTransform

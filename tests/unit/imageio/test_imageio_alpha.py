@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
-from cdsrcodec.imageio.alpha import bleed, enlarge_alpha
+from cdsrcodec.imageio.alpha import EnlargedAlpha, bleed
 
 Pixels = NDArray[np.uint8]
+
+
+def enlarge(alpha: Pixels, scale: int) -> Pixels:
+    return np.asarray(EnlargedAlpha(alpha, scale).rows(0, alpha.shape[0] * scale))
 
 
 def disc(height: int = 41, width: int = 57) -> Pixels:
@@ -65,7 +72,7 @@ def test_one_visible_pixel_colours_the_whole_picture() -> None:
 
 def test_an_enlarged_plane_is_opaque_where_the_small_one_is() -> None:
     alpha = disc()
-    enlarged = np.asarray(enlarge_alpha(alpha, 4))
+    enlarged = enlarge(alpha, 4)
     assert enlarged.shape == (164, 228)
     inside = np.zeros(alpha.shape, bool)
     for row, column in zip(*np.nonzero(alpha == 255), strict=True):
@@ -77,6 +84,18 @@ def test_an_enlarged_plane_is_opaque_where_the_small_one_is() -> None:
 
 def test_a_mask_is_enlarged_to_a_mask_and_a_plane_is_left_at_1x() -> None:
     mask = np.where(disc() > 128, 255, 0).astype(np.uint8)
-    assert set(np.unique(np.asarray(enlarge_alpha(mask, 4)))) == {0, 255}
-    np.testing.assert_array_equal(np.asarray(enlarge_alpha(disc(), 1)), disc())
-    assert len(np.unique(np.asarray(enlarge_alpha(disc(), 4)))) > 100
+    assert set(np.unique(enlarge(mask, 4))) == {0, 255}
+    np.testing.assert_array_equal(enlarge(disc(), 1), disc())
+    assert len(np.unique(enlarge(disc(), 4))) > 100
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_plane_is_the_same_in_bands_of_rows(scale: int) -> None:
+    alpha = np.random.default_rng(4).integers(0, 256, (41, 57)).astype(np.uint8)
+    plane = EnlargedAlpha(alpha, scale)
+    bounds = [*range(0, 41 * scale, 7), 41 * scale]
+    bands = [np.asarray(plane.rows(top, bottom)) for top, bottom in pairwise(bounds)]
+    np.testing.assert_array_equal(np.concatenate(bands), enlarge(alpha, scale))
+    if scale == 4:
+        whole = Image.fromarray(alpha).resize((228, 164), Image.Resampling.BICUBIC)
+        np.testing.assert_array_equal(np.concatenate(bands), np.asarray(whole))

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cdsrcodec.codec import decode_symbols, encode_pixels
-from cdsrcodec.codec.encoding import analyse
+from cdsrcodec.codec.analysis import analyse
 from cdsrcodec.codec.loading import EntropyModel, entropy_model
 from cdsrcodec.models.float_twin import FloatTwin, float_twin
 from cdsrcodec.models.registry import codec_named

@@ -32,7 +32,7 @@ from cdsrcodec.models.integer_prior import (
     IntegerPrior,
     LatentWalk,
 )
-from cdsrcodec.models.interface import hyper_size
+from cdsrcodec.models.interface import Prediction, hyper_size
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.training.integers import quantise_layer
 
@@ -169,6 +169,45 @@ def test_a_walk_ends_in_means_plus_symbols(model: EntropyModel) -> None:
         expected[0][masks[step]] = (prediction.means / ONE + symbols).float()
     assert walk.y_hat_gained().dtype == torch.float32
     assert torch.equal(walk.y_hat_gained(), expected)
+
+
+@pytest.mark.parametrize("spread", [3, 32767])
+@pytest.mark.parametrize("size", [(8, 8), (9, 17), (21, 10), (1, 30), (30, 1), (16, 24)])
+def test_a_walk_in_tiles_is_exactly_the_walk_in_one_piece(
+    model: EntropyModel, size: tuple[int, int], spread: int
+) -> None:
+    numbers = torch.Generator().manual_seed(sum(size))
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randint(-spread, spread + 1, shape, generator=numbers, dtype=torch.int32)
+
+    z_symbols = draw(1, 128, *hyper_size(*size))
+    whole, tiled = (LatentWalk(prior_of(model), z_symbols, *size, core) for core in (128, 8))
+    assert whole.features.count_nonzero() > 0
+    assert torch.equal(tiled.features, whole.features)
+    for step in range(STEPS):
+        expected, prediction = whole.predict(step), tiled.predict(step)
+        assert torch.equal(prediction.means, expected.means)
+        assert torch.equal(prediction.indexes, expected.indexes)
+        symbols = draw(len(expected.means))
+        whole.fill(step, expected, symbols)
+        tiled.fill(step, prediction, symbols)
+    assert torch.equal(tiled.y_hat_gained(), whole.y_hat_gained())
+
+
+def test_what_a_walk_keeps_is_exact(model: EntropyModel) -> None:
+    """Against the same arithmetic in float64, at the bounds of means and symbols."""
+    walk = LatentWalk(prior_of(model), torch.zeros(1, 128, 1, 1, dtype=torch.int32), 2, 2)
+    count = len(walk.predict(0).means)
+    for sign in (1, -1):
+        means = sign * torch.arange(ACTIVATION_LIMIT - count + 1, ACTIVATION_LIMIT + 1)
+        symbols = torch.full((count,), sign * 32767, dtype=torch.int32)
+        prediction = Prediction(means.float(), torch.zeros(count, dtype=torch.uint8))
+        walk.fill(0, prediction, symbols)
+        known = LatentWalk.gather(0, walk.known)
+        assert torch.equal(known.double(), means.double() + symbols.double() * ONE)
+        y_hat = LatentWalk.gather(0, walk.y_hat_gained())
+        assert torch.equal(y_hat.double(), (means.double() + symbols.double() * ONE) / ONE)
 
 
 def test_extreme_symbols_keep_predictions_in_range(model: EntropyModel) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cdsrcodec.codec.loading import entropy_model
 from cdsrcodec.layers.integer import ONE
+from cdsrcodec.models.interface import hyper_size
 from cdsrcodec.models.registry import CodecEntry
 from cdsrcodec.models.scale_prior import ScalePrior
 
@@ -57,6 +58,15 @@ def test_the_last_rows_and_columns_of_a_latent_are_cut_off(prior: ScalePrior) ->
     z_symbols = random_z(2, 2)
     whole = prior.table_indexes(z_symbols, 8, 8)
     assert torch.equal(prior.table_indexes(z_symbols, 5, 7), whole[..., :5, :7])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 17), (21, 10), (1, 30)])
+def test_tables_in_tiles_are_exactly_those_in_one_piece(
+    prior: ScalePrior, size: tuple[int, int]
+) -> None:
+    z_symbols = random_z(*hyper_size(*size))
+    whole = prior.table_indexes(z_symbols, *size)
+    assert torch.equal(prior.table_indexes(z_symbols, *size, core=8), whole)
 
 
 def test_extreme_symbols_keep_tables_in_range(prior: ScalePrior) -> None:
