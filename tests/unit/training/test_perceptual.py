@@ -14,7 +14,7 @@ from cdsrcodec.codec.loading import latent_upscaler
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.sr.registry import UpscalerEntry
 from cdsrcodec.training import upscaler_recipe
-from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
+from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights, grid_loss
 from cdsrcodec.training.loop import LoopConfig
 from cdsrcodec.training.runs import average_runs, export_run, train_upscaler
 from cdsrcodec.training.storage import read_checkpoint
@@ -49,6 +49,21 @@ def test_the_recipe_judges_by_the_relativistic_average(
     assert without.get_parameter("upscaler.tail.weight").requires_grad
     assert isinstance(without, AdversarialObjective)
     assert without.features is None
+
+
+def test_a_grid_of_the_small_picture_s_pixels_is_found_and_noise_is_not() -> None:
+    grid = torch.zeros(1, 1, 4, 4)
+    grid[..., 0, 0], grid[..., 2, 3] = 1, -1
+    everywhere = grid.repeat(2, 3, 24, 20)
+    found = grid_loss(everywhere)
+    assert float(found) == pytest.approx(2 / 16)
+    torch.manual_seed(0)
+    noise = everywhere.flatten()[torch.randperm(everywhere.numel())].view_as(everywhere)
+    assert float(grid_loss(noise)) < float(found) / 3
+    other_period = torch.zeros(1, 1, 5, 5)
+    other_period[..., 0, 0] = 1.5
+    assert float(grid_loss(other_period.repeat(2, 3, 20, 20))) < float(found) / 3
+    assert float(grid_loss(torch.full((1, 3, 96, 80), 0.5))) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("part", LossWeights._fields)
