@@ -19,9 +19,9 @@ WINDOW_PX = 128
 the pixels as all else in a step, and the latent needs larger patches for their context."""
 
 
-GRID_WEIGHT = 10.0
+GRID_WEIGHT = 20.0
 """Of grid_loss. Without it 300 steps of these losses left a grid on skies and dark walls."""
-GRID_CELLS = 8  # of 4 pixels, each way, over which it is looked for
+GRID_CELLS = 32  # of 4 pixels, each way, over which it is looked for: fewer are ruled by edges
 
 
 class LossWeights(NamedTuple):
@@ -73,7 +73,8 @@ def grid_loss(error: Tensor) -> Tensor:
     the 16 phases of windows of GRID_CELLS have apart; photographs have none.
     """
     phases = F.pixel_unshuffle(error, UPSCALE).unflatten(1, (3, UPSCALE**2))
-    means = F.avg_pool3d(phases, (1, GRID_CELLS, GRID_CELLS), ceil_mode=True)
+    height, width = (min(GRID_CELLS, side) for side in phases.shape[-2:])
+    means = F.avg_pool3d(phases, (1, height, width), ceil_mode=True)
     return (means - means.mean(2, keepdim=True)).abs().mean()
 
 

@@ -54,7 +54,7 @@ def test_the_recipe_judges_by_the_relativistic_average(
 def test_a_grid_of_the_small_picture_s_pixels_is_found_and_noise_is_not() -> None:
     grid = torch.zeros(1, 1, 4, 4)
     grid[..., 0, 0], grid[..., 2, 3] = 1, -1
-    everywhere = grid.repeat(2, 3, 24, 20)
+    everywhere = grid.repeat(2, 3, 64, 40)
     found = grid_loss(everywhere)
     assert float(found) == pytest.approx(2 / 16)
     torch.manual_seed(0)
@@ -62,7 +62,7 @@ def test_a_grid_of_the_small_picture_s_pixels_is_found_and_noise_is_not() -> Non
     assert float(grid_loss(noise)) < float(found) / 3
     other_period = torch.zeros(1, 1, 5, 5)
     other_period[..., 0, 0] = 1.5
-    assert float(grid_loss(other_period.repeat(2, 3, 20, 20))) < float(found) / 3
+    assert float(grid_loss(other_period.repeat(2, 3, 32, 32))) < float(found) / 3
     assert float(grid_loss(torch.full((1, 3, 96, 80), 0.5))) == pytest.approx(0, abs=1e-6)
 
 
