@@ -12,7 +12,7 @@ from cdsrcodec.container import FORMAT_VERSION, read_stream
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC, DEFAULT_QUALITY
 from cdsrcodec.models.stream_weights import codec_name_of, weights_error_of
-from cdsrcodec.sr.registry import UPSCALE, WEIGHTED_UPSCALERS
+from cdsrcodec.sr.registry import DEFAULT_UPSCALER, UPSCALE, WEIGHTED_UPSCALERS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,7 +134,7 @@ def decode(
     data: bytes,
     *,
     sr: Sr = 1,
-    upscaler: str = "latent",
+    upscaler: str | None = None,
     upscaler_weights: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
@@ -151,8 +151,8 @@ def decode(
         data: a .cdsr stream.
         sr: 1 for native size, 4 for four times that each way, or for the full size of a
             picture that was reduced when it was encoded.
-        upscaler: what makes the 4x picture: "latent" or "latent-perceptual", or from the
-            native one, those of `upscale`.
+        upscaler: what makes the 4x picture: "latent", which is the default, or
+            "latent-perceptual", or from the native one, those of `upscale`.
         upscaler_weights: as upscale.
         device: "auto", "cpu" or "cuda", for the transforms.
         precision: of the network that makes the 4x picture: "fp32", "bf16", or "auto" for
@@ -161,7 +161,8 @@ def decode(
         on_step: told the tiles of the picture, done and in all.
 
     Raises:
-        ValueError: sr is neither 1 nor 4, no such precision, or the weights have no upscaler.
+        ValueError: sr is neither 1 nor 4, no such precision, an upscaler at native size, or
+            weights that the upscaler does not take.
         FormatError: not a stream that this reader takes.
         LimitError: larger than this reader takes, or than max_memory_bytes allows.
         ModelError: its weights, or such an upscaler, are not here.
@@ -170,7 +171,7 @@ def decode(
     """
     from cdsrcodec.codec import decode_picture, resolve_device
 
-    check_weights(upscaler_weights, upscaler if sr != 1 else None)
+    upscaler = upscaler_of(upscaler, sr, upscaler_weights)
     image, _ = decode_picture(
         data,
         sr=sr,
@@ -219,8 +220,21 @@ def info(data: bytes) -> StreamInfo:
     )
 
 
-def check_weights(weights: Path | None, upscaler: str | None) -> None:
-    """Refuse weights for an upscaler that takes none; None stands for no upscaler.
+def upscaler_of(name: str | None, sr: Sr, weights: Path | None) -> str:
+    """The upscaler of this name, or the default one.
+
+    Raises:
+        ValueError: one is named, or has weights, where the size is native; or it takes none.
+    """
+    if name is not None and sr == 1:
+        raise ValueError(f"an upscaler belongs to sr={UPSCALE}")
+    upscaler = name or DEFAULT_UPSCALER
+    check_weights(weights, upscaler)
+    return upscaler
+
+
+def check_weights(weights: Path | None, upscaler: str) -> None:
+    """Refuse weights for an upscaler that takes none.
 
     Raises:
         ValueError: there are some.

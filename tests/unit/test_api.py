@@ -7,7 +7,9 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -417,6 +419,35 @@ class TestDecodeFile:
         assert (report.width_px, report.height_px) == (48 * sr, 36 * sr)
         assert 0 < report.elapsed_s < 60
         assert report.device == "cpu"
+
+    def test_the_import_of_torch_is_no_part_of_the_time_of_the_work(
+        self, picture: Path, stream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from cdsrcodec import codec
+
+        now_s = 0.0
+
+        class SlowToImport(ModuleType):
+            """The module of the codec, which takes a hundred seconds until it is there."""
+
+            def __getattr__(self, name: str) -> object:
+                nonlocal now_s
+                now_s += 100.0
+                vars(self).update(vars(codec))
+                return getattr(codec, name)
+
+        clock = SimpleNamespace(perf_counter=lambda: now_s)
+        monkeypatch.setattr("cdsrcodec.api.files.time", clock)
+        monkeypatch.setattr("cdsrcodec.api.enlargement.time", clock)
+        for work in (
+            partial(cdsrcodec.encode_file, picture, tmp_path / "x.cdsr"),
+            partial(cdsrcodec.decode_file, stream, tmp_path / "x.png"),
+            partial(cdsrcodec.upscale_file, picture, tmp_path / "x.bmp"),
+        ):
+            begin_s = now_s
+            monkeypatch.setitem(sys.modules, "cdsrcodec.codec", SlowToImport("cdsrcodec.codec"))
+            assert work(device="cpu").elapsed_s == 0.0
+            assert now_s == begin_s + 100.0
 
     def test_an_existing_target_is_replaced_only_when_told(
         self, stream: Path, tmp_path: Path
