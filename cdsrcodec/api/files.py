@@ -36,7 +36,7 @@ def encode_file(
     metric: str = DEFAULT_METRIC,
     effort: int = 0,
     device: str = "auto",
-    strip: Collection[str] = (),
+    strip: str | Collection[str] = (),
     downscale: Sr = 1,
     max_memory_bytes: int | None = None,
     overwrite: bool = False,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cdsrcodec.api.reports import ChunkInfo, StreamInfo
 from cdsrcodec.chunks.facts import full_size_of, origin_of
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from cdsrcodec.imageio.reader import Picture
 
 Sr = Literal[1, 4]
+BytesLike: TypeAlias = "bytes | bytearray | memoryview"
+"""Anything else with a buffer of bytes does too."""
 
 
 def encode(
@@ -36,7 +39,7 @@ def encode(
     metric: str = DEFAULT_METRIC,
     effort: int = 0,
     device: str = "auto",
-    strip: Collection[str] = (),
+    strip: str | Collection[str] = (),
     downscale: Sr = 1,
     max_memory_bytes: int | None = None,
     on_step: OnStep | None = None,
@@ -60,7 +63,8 @@ def encode(
         effort: 0 to 9: more makes a better file and takes longer (docs/cli.md), for every
             quality that a target makes it try. Of cdsr1 alone.
         device: "auto", "cpu" or "cuda", for the transforms.
-        strip: metadata to leave out: "exif", "xmp", "icc" or "all".
+        strip: metadata to leave out: words of "exif", "xmp", "icc" and "all", or a string of
+            them with commas.
         downscale: 4 codes a quarter of each side, which `decode(sr=4)` enlarges to the size
             of the image, to the pixel. Sizes and PSNR above are then of the small picture.
         max_memory_bytes: as decode.
@@ -70,6 +74,7 @@ def encode(
         A .cdsr stream (docs/format.md).
 
     Raises:
+        TypeError: quality or a target is no number.
         ValueError: quality, a target, metric, effort, strip or downscale out of range or not of
             this codec, or two of the first two.
         InputImageError: not a picture that can be coded.
@@ -119,8 +124,18 @@ def goal_of(
     """The quality, or the target that finds it.
 
     Raises:
+        TypeError: what is given is no number.
         ValueError: more than one is given, or the target is out of range.
     """
+    given = {
+        "quality": quality,
+        "target_size_bytes": size_bytes,
+        "target_bpp": bpp,
+        "target_psnr_db": psnr_rgb_db,
+    }
+    for name, value in given.items():
+        if not isinstance(value, Real | None):
+            raise TypeError(f"{name} must be a number, not {type(value).__name__}")
     from cdsrcodec.codec import Target
 
     if size_bytes is None and bpp is None and psnr_rgb_db is None:
@@ -131,7 +146,7 @@ def goal_of(
 
 
 def decode(
-    data: bytes,
+    data: BytesLike,
     *,
     sr: Sr = 1,
     upscaler: str | None = None,
@@ -161,6 +176,7 @@ def decode(
         on_step: told the tiles of the picture, done and in all.
 
     Raises:
+        TypeError: data are no bytes, but the name of a file, say.
         ValueError: sr is neither 1 nor 4, no such precision, an upscaler at native size, or
             weights that the upscaler does not take.
         FormatError: not a stream that this reader takes.
@@ -173,7 +189,7 @@ def decode(
 
     upscaler = upscaler_of(upscaler, sr, upscaler_weights)
     image, _ = decode_picture(
-        data,
+        bytes_of(data, "decode_file"),
         sr=sr,
         upscaler=upscaler,
         device=resolve_device(device),
@@ -185,14 +201,15 @@ def decode(
     return image
 
 
-def info(data: bytes) -> StreamInfo:
+def info(data: BytesLike) -> StreamInfo:
     """What a stream says about itself; checks the bytes but decodes nothing.
 
     It needs no weights, and tells whether those that decoding needs are here.
 
     Raises:
-        FormatError, LimitError: as decode.
+        TypeError, FormatError, LimitError: as decode.
     """
+    data = bytes_of(data, "info_file")
     stream = read_stream(data)
     header, origin = stream.header, origin_of(stream)
     full_width_px, full_height_px = full_size_of(stream) or (None, None)
@@ -218,6 +235,21 @@ def info(data: bytes) -> StreamInfo:
             ChunkInfo(c.kind.decode("ascii"), len(c.data), c.is_critical) for c in stream.chunks
         ),
     )
+
+
+def bytes_of(data: BytesLike, of_files: str) -> bytes:
+    """The bytes of a stream; `of_files` is the function that takes a file instead.
+
+    Raises:
+        TypeError: nothing that holds bytes.
+    """
+    try:
+        return data if isinstance(data, bytes) else bytes(memoryview(data))
+    except TypeError as error:
+        raise TypeError(
+            f"data must be the bytes of a stream, not {type(data).__name__}. "
+            f"hint: {of_files} takes a Path"
+        ) from error
 
 
 def upscaler_of(name: str | None, sr: Sr, weights: Path | None) -> str:

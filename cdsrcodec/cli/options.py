@@ -138,10 +138,10 @@ device_option = click.option(
 
 
 class UpscalerChoice(click.Choice[str]):
-    """One of the upscalers, of which those that can run are shown.
+    """One of the upscalers, of which those that lack a file of this package are not shown.
 
-    Those whose weights are missing are taken too, since `--weights` may bring them; without
-    it the API says what to do.
+    They are taken too, since `--weights` may bring it; without that the API says what to do.
+    esrgan has no file here; --help is the same whatever else is installed.
     """
 
     def __init__(self, entries: Iterable[UpscalerEntry]) -> None:

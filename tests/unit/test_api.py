@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,6 +205,20 @@ class TestEncode:
         with pytest.raises(ValueError, match="strip must be of all, exif, xmp, icc, not 'iptc'"):
             cdsrcodec.encode(image, strip={"iptc"}, device="cpu")
 
+    @pytest.mark.parametrize("strip", ["xmp,exif", ("exif", "xmp"), "all", ["all"]])
+    def test_metadata_to_strip_are_words_or_one_string(
+        self, image: Image.Image, data: bytes, strip: str | list[str]
+    ) -> None:
+        tagged = image.copy()
+        tagged.info["xmp"] = b"<a/>"
+        assert cdsrcodec.encode(tagged, quality=4.5, strip=strip, device="cpu") == data
+
+    @pytest.mark.parametrize("name", ["quality", "target_size_bytes", "target_bpp"])
+    def test_what_is_no_number_is_named(self, image: Image.Image, name: str) -> None:
+        wrong: dict[str, Any] = {name: "4"}
+        with pytest.raises(TypeError, match=f"^{name} must be a number, not str$"):
+            cdsrcodec.encode(image, **wrong)
+
     @pytest.mark.parametrize("quality", [0.5, 9, float("nan")])
     def test_a_quality_out_of_range_is_refused(self, image: Image.Image, quality: float) -> None:
         with pytest.raises(ValueError, match="quality must be 1 to 8"):
@@ -326,6 +341,25 @@ class TestInfo:
         info = cdsrcodec.info(with_header(data, model_id=9))
         assert (info.codec, info.model_id, info.installed, info.width_px) == (None, 9, False, 48)
         assert "model 9, which this version does not have" in (info.weights_error or "")
+
+
+class TestBytes:
+    @pytest.mark.parametrize("kind", [bytearray, memoryview, partial(np.frombuffer, dtype="u1")])
+    def test_a_stream_may_be_anything_like_bytes(
+        self, data: bytes, kind: Callable[[bytes], Any]
+    ) -> None:
+        assert cdsrcodec.info(kind(data)) == cdsrcodec.info(data)
+        assert cdsrcodec.decode(kind(data), device="cpu").size == (48, 36)
+
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_the_name_of_a_file_is_no_stream(
+        self, stream: Path, kind: Callable[[Path], Any]
+    ) -> None:
+        message = "data must be the bytes of a stream, not .*. hint: {} takes a Path"
+        with pytest.raises(TypeError, match=message.format("decode_file")):
+            cdsrcodec.decode(kind(stream))
+        with pytest.raises(TypeError, match=message.format("info_file")):
+            cdsrcodec.info(kind(stream))
 
 
 class TestEncodeFile:
