@@ -22,7 +22,7 @@ import cdsrcodec
 from cdsrcodec import errors
 from cdsrcodec.__main__ import main
 from cdsrcodec.cli import options
-from cdsrcodec.cli.failures import OneLineErrorGroup, raise_on_termination
+from cdsrcodec.cli.failures import INTERRUPTED_EXIT_CODE, OneLineErrorGroup, raise_on_termination
 from cdsrcodec.cli.main import COMMANDS
 from cdsrcodec.models.registry import codec_named
 
@@ -298,7 +298,7 @@ def test_control_c_during_start_up_is_one_line(
     monkeypatch.setattr(sys, "meta_path", [Interrupting, *sys.meta_path])
     with pytest.raises(SystemExit) as caught:
         main()
-    assert caught.value.code == 130
+    assert caught.value.code == INTERRUPTED_EXIT_CODE == 130
     assert capsys.readouterr().err == "error: interrupted\n"
 
 
