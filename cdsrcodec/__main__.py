@@ -1,8 +1,25 @@
-"""`python -m cdsrcodec`: the command line without an installed script."""
+"""The program `cdsrcodec`, and `python -m cdsrcodec`: the command line, ready to be interrupted."""
 
 from __future__ import annotations
 
-from cdsrcodec.cli.main import cli
+import sys
+
+INTERRUPTED_EXIT_CODE = 130  # as cli.failures, which is among what is imported below
+
+
+def main() -> None:
+    """Run the command line.
+
+    Its modules take some tenths of a second to import, in which a Control-C is told like a
+    later one, of which `cli.failures` takes care.
+    """
+    try:
+        from cdsrcodec.cli.main import cli
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted\n")
+        raise SystemExit(INTERRUPTED_EXIT_CODE) from None
+    cli(prog_name="cdsrcodec")
+
 
 if __name__ == "__main__":
-    cli(prog_name="cdsrcodec")
+    main()

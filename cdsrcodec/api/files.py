@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
-from cdsrcodec.api.streams import Sr, check_weights, goal_of, info, reduced
+from cdsrcodec.api.streams import Sr, goal_of, info, reduced, upscaler_of
 from cdsrcodec.chunks.facts import full_size_of
 from cdsrcodec.container import Limits, Stream, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError
@@ -36,7 +36,7 @@ def encode_file(
     metric: str = DEFAULT_METRIC,
     effort: int = 0,
     device: str = "auto",
-    strip: Collection[str] = (),
+    strip: str | Collection[str] = (),
     downscale: Sr = 1,
     max_memory_bytes: int | None = None,
     overwrite: bool = False,
@@ -141,7 +141,7 @@ def decode_file(
     target: Path,
     *,
     sr: Sr = 1,
-    upscaler: str = "latent",
+    upscaler: str | None = None,
     upscaler_weights: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
@@ -185,9 +185,11 @@ def decode_file(
     writer.check_size(target, *_decoded_size(stream, sr))
     if has_alpha(stream):
         writer.check_alpha(target)
-    check_weights(upscaler_weights, upscaler if sr != 1 else None)
+    upscaler = upscaler_of(upscaler, sr, upscaler_weights)
+    import_begin_s = time.perf_counter()
     from cdsrcodec.codec import decode_picture, resolve_device
 
+    begin_s += time.perf_counter() - import_begin_s  # the time of the work, as of encode_file
     torch_device = resolve_device(device)
     with _about(source):
         image, warnings = decode_picture(

@@ -71,7 +71,8 @@ class ModelInfo:
 class EncodeReport:
     """Result of encode_file.
 
-    `psnr_rgb_db` only where it was asked for; `warnings` has a line for each part of the
+    `psnr_rgb_db` only where it was asked for; `elapsed_s` is the time of the work, without the
+    import of what does it; `warnings` has a line for each part of the
     metadata that was dropped because it is broken.
     """
 
@@ -90,8 +91,8 @@ class EncodeReport:
 class DecodeReport:
     """Result of decode_file and upscale_file: the picture written.
 
-    `warnings` has a line for each part of the metadata that is malformed or could not be
-    written.
+    `elapsed_s` as of EncodeReport; `warnings` has a line for each part of the metadata that is
+    malformed or could not be written.
     """
 
     width_px: int

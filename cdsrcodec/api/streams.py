@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cdsrcodec.api.reports import ChunkInfo, StreamInfo
 from cdsrcodec.chunks.facts import full_size_of, origin_of
@@ -12,7 +13,7 @@ from cdsrcodec.container import FORMAT_VERSION, read_stream
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC, DEFAULT_QUALITY
 from cdsrcodec.models.stream_weights import codec_name_of, weights_error_of
-from cdsrcodec.sr.registry import UPSCALE, WEIGHTED_UPSCALERS
+from cdsrcodec.sr.registry import DEFAULT_UPSCALER, UPSCALE, WEIGHTED_UPSCALERS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from cdsrcodec.imageio.reader import Picture
 
 Sr = Literal[1, 4]
+BytesLike: TypeAlias = "bytes | bytearray | memoryview"
+"""Anything else with a buffer of bytes does too."""
 
 
 def encode(
@@ -36,7 +39,7 @@ def encode(
     metric: str = DEFAULT_METRIC,
     effort: int = 0,
     device: str = "auto",
-    strip: Collection[str] = (),
+    strip: str | Collection[str] = (),
     downscale: Sr = 1,
     max_memory_bytes: int | None = None,
     on_step: OnStep | None = None,
@@ -60,7 +63,8 @@ def encode(
         effort: 0 to 9: more makes a better file and takes longer (docs/cli.md), for every
             quality that a target makes it try. Of cdsr1 alone.
         device: "auto", "cpu" or "cuda", for the transforms.
-        strip: metadata to leave out: "exif", "xmp", "icc" or "all".
+        strip: metadata to leave out: words of "exif", "xmp", "icc" and "all", or a string of
+            them with commas.
         downscale: 4 codes a quarter of each side, which `decode(sr=4)` enlarges to the size
             of the image, to the pixel. Sizes and PSNR above are then of the small picture.
         max_memory_bytes: as decode.
@@ -70,6 +74,7 @@ def encode(
         A .cdsr stream (docs/format.md).
 
     Raises:
+        TypeError: quality or a target is no number.
         ValueError: quality, a target, metric, effort, strip or downscale out of range or not of
             this codec, or two of the first two.
         InputImageError: not a picture that can be coded.
@@ -119,8 +124,18 @@ def goal_of(
     """The quality, or the target that finds it.
 
     Raises:
+        TypeError: what is given is no number.
         ValueError: more than one is given, or the target is out of range.
     """
+    given = {
+        "quality": quality,
+        "target_size_bytes": size_bytes,
+        "target_bpp": bpp,
+        "target_psnr_db": psnr_rgb_db,
+    }
+    for name, value in given.items():
+        if not isinstance(value, Real | None):
+            raise TypeError(f"{name} must be a number, not {type(value).__name__}")
     from cdsrcodec.codec import Target
 
     if size_bytes is None and bpp is None and psnr_rgb_db is None:
@@ -131,10 +146,10 @@ def goal_of(
 
 
 def decode(
-    data: bytes,
+    data: BytesLike,
     *,
     sr: Sr = 1,
-    upscaler: str = "latent",
+    upscaler: str | None = None,
     upscaler_weights: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
@@ -151,8 +166,8 @@ def decode(
         data: a .cdsr stream.
         sr: 1 for native size, 4 for four times that each way, or for the full size of a
             picture that was reduced when it was encoded.
-        upscaler: what makes the 4x picture: "latent" or "latent-perceptual", or from the
-            native one, those of `upscale`.
+        upscaler: what makes the 4x picture: "latent", which is the default, or
+            "latent-perceptual", or from the native one, those of `upscale`.
         upscaler_weights: as upscale.
         device: "auto", "cpu" or "cuda", for the transforms.
         precision: of the network that makes the 4x picture: "fp32", "bf16", or "auto" for
@@ -161,7 +176,9 @@ def decode(
         on_step: told the tiles of the picture, done and in all.
 
     Raises:
-        ValueError: sr is neither 1 nor 4, no such precision, or the weights have no upscaler.
+        TypeError: data are no bytes, but the name of a file, say.
+        ValueError: sr is neither 1 nor 4, no such precision, an upscaler at native size, or
+            weights that the upscaler does not take.
         FormatError: not a stream that this reader takes.
         LimitError: larger than this reader takes, or than max_memory_bytes allows.
         ModelError: its weights, or such an upscaler, are not here.
@@ -170,9 +187,9 @@ def decode(
     """
     from cdsrcodec.codec import decode_picture, resolve_device
 
-    check_weights(upscaler_weights, upscaler if sr != 1 else None)
+    upscaler = upscaler_of(upscaler, sr, upscaler_weights)
     image, _ = decode_picture(
-        data,
+        bytes_of(data, "decode_file"),
         sr=sr,
         upscaler=upscaler,
         device=resolve_device(device),
@@ -184,14 +201,15 @@ def decode(
     return image
 
 
-def info(data: bytes) -> StreamInfo:
+def info(data: BytesLike) -> StreamInfo:
     """What a stream says about itself; checks the bytes but decodes nothing.
 
     It needs no weights, and tells whether those that decoding needs are here.
 
     Raises:
-        FormatError, LimitError: as decode.
+        TypeError, FormatError, LimitError: as decode.
     """
+    data = bytes_of(data, "info_file")
     stream = read_stream(data)
     header, origin = stream.header, origin_of(stream)
     full_width_px, full_height_px = full_size_of(stream) or (None, None)
@@ -219,8 +237,36 @@ def info(data: bytes) -> StreamInfo:
     )
 
 
-def check_weights(weights: Path | None, upscaler: str | None) -> None:
-    """Refuse weights for an upscaler that takes none; None stands for no upscaler.
+def bytes_of(data: BytesLike, of_files: str) -> bytes:
+    """The bytes of a stream; `of_files` is the function that takes a file instead.
+
+    Raises:
+        TypeError: nothing that holds bytes.
+    """
+    try:
+        return data if isinstance(data, bytes) else bytes(memoryview(data))
+    except TypeError as error:
+        raise TypeError(
+            f"data must be the bytes of a stream, not {type(data).__name__}. "
+            f"hint: {of_files} takes a Path"
+        ) from error
+
+
+def upscaler_of(name: str | None, sr: Sr, weights: Path | None) -> str:
+    """The upscaler of this name, or the default one.
+
+    Raises:
+        ValueError: one is named, or has weights, where the size is native; or it takes none.
+    """
+    if name is not None and sr == 1:
+        raise ValueError(f"an upscaler belongs to sr={UPSCALE}")
+    upscaler = name or DEFAULT_UPSCALER
+    check_weights(weights, upscaler)
+    return upscaler
+
+
+def check_weights(weights: Path | None, upscaler: str) -> None:
+    """Refuse weights for an upscaler that takes none.
 
     Raises:
         ValueError: there are some.

@@ -45,7 +45,7 @@ class Sidecar:
     warnings: tuple[str, ...]
 
 
-def chunks_of(picture: Picture, strip: Collection[str] = ()) -> tuple[Chunk, ...]:
+def chunks_of(picture: Picture, strip: str | Collection[str] = ()) -> tuple[Chunk, ...]:
     """The chunks of a picture; none for an opaque 8-bit RGB picture without metadata.
 
     Args:

@@ -131,7 +131,9 @@ def bench(
     from cdsrcodec.evaluation.bench.report import PAGE_FILE, delta_line, write_report
     from cdsrcodec.evaluation.bench.running import run_bench
     from cdsrcodec.evaluation.bench.timing import timing_line
+    from cdsrcodec.evaluation.pictures import find_images
 
+    find_images(folder)  # what is wrong with it is told before anything about codecs
     settings = Settings(
         folder=folder,
         output=output,

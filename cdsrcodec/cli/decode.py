@@ -30,7 +30,7 @@ from cdsrcodec.cli.plan import STREAM_SUFFIXES
 def decode(
     paths: tuple[Place, ...],
     sr: Literal[1, 4],
-    upscaler: str,
+    upscaler: str | None,
     settings: batch.Settings,
     pictures: PictureSettings,
 ) -> None:

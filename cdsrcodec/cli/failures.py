@@ -123,8 +123,7 @@ def _one_line_errors() -> Iterator[None]:
     except OSError as error:  # not about an input or output: a full disk behind stdout, say
         if error.errno == errno.EPIPE:
             raise  # Click ends quietly
-        subject = "" if error.filename is None else f"{error.filename}: "
-        report(error, f"{subject}{error.strerror or error}")
+        report(error, f"{_subject_of(error)}{error.strerror or error}")
         raise click.exceptions.Exit(FileAccessError.exit_code) from error
     except KeyboardInterrupt as error:
         report(error, "interrupted")
@@ -132,6 +131,16 @@ def _one_line_errors() -> Iterator[None]:
     except Terminated as error:
         report(error, "terminated")
         raise click.exceptions.Exit(error.exit_code) from error
+
+
+def _subject_of(error: OSError) -> str:
+    """What an error of the operating system is about, as far as that is known."""
+    if error.filename is not None:
+        return f"{error.filename}: "
+    *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
+    # Errors of writing name no file. What echoes is on its way out: stderr shows this very line.
+    is_output = frame.f_code is click.echo.__code__
+    return "standard output: cannot be written: " if is_output else ""
 
 
 def _usage_message(error: click.ClickException) -> str:

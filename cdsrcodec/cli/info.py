@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 import cdsrcodec
 from cdsrcodec.cli import options
+from cdsrcodec.cli.places import Place
+from cdsrcodec.cli.spooling import spooled
 
 if TYPE_CHECKING:
     from cdsrcodec import StreamInfo
 
 
 @click.command()
-@click.argument("file", metavar="FILE", type=options.FILE)
+@click.argument("file", metavar="FILE", type=options.PLACE)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @options.debug_option
-def info(file: Path, as_json: bool) -> None:
-    """Show what FILE (.cdsr) says about itself, without decoding it."""
-    stream = cdsrcodec.info_file(file)
+def info(file: Place, as_json: bool) -> None:
+    """Show what FILE (.cdsr) says about itself, without decoding it.
+
+    As FILE, - is standard input.
+    """
+    with spooled(file) as path:
+        stream = cdsrcodec.info_file(path)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(stream), indent=2))
         return

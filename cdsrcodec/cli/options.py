@@ -17,6 +17,7 @@ from cdsrcodec.container import Limits
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
 from cdsrcodec.models.registry import CDSR1, CODECS, DEFAULT_METRIC, METRICS
 from cdsrcodec.sr.registry import (
+    DEFAULT_UPSCALER,
     INTERPOLATIONS,
     UPSCALERS,
     WEIGHTED_UPSCALERS,
@@ -137,10 +138,10 @@ device_option = click.option(
 
 
 class UpscalerChoice(click.Choice[str]):
-    """One of the upscalers, of which those that can run are shown.
+    """One of the upscalers, of which those that lack a file of this package are not shown.
 
-    Those whose weights are missing are taken too, since `--weights` may bring them; without
-    it the API says what to do.
+    They are taken too, since `--weights` may bring it; without that the API says what to do.
+    esrgan has no file here; --help is the same whatever else is installed.
     """
 
     def __init__(self, entries: Iterable[UpscalerEntry]) -> None:
@@ -153,8 +154,18 @@ class UpscalerChoice(click.Choice[str]):
         return value if value in self.absent else super().convert(value, param, ctx)
 
 
-def check_weights(weights: Path | None, upscaler: str, *, is_used: bool = True) -> None:
-    """Refuse --weights where nothing would read them.
+def check_upscaler(upscaler: str | None, *, is_used: bool) -> None:
+    """Refuse --upscaler where nothing is enlarged.
+
+    Raises:
+        click.UsageError: one is named all the same.
+    """
+    if upscaler is not None and not is_used:
+        raise click.UsageError("--upscaler belongs to --sr 4")
+
+
+def check_weights(weights: Path | None, upscaler: str | None, *, is_used: bool) -> None:
+    """Refuse --weights where nothing would read them; None is the default upscaler.
 
     Raises:
         click.UsageError: the upscaler takes none, or is not used.
@@ -164,8 +175,8 @@ def check_weights(weights: Path | None, upscaler: str, *, is_used: bool = True) 
         raise click.UsageError(f"--weights belongs to --upscaler {names}, at 4x")
 
 
-def check_precision(precision: str | None, upscaler: str, *, is_used: bool = True) -> None:
-    """Refuse --precision where no network would heed it.
+def check_precision(precision: str | None, upscaler: str | None, *, is_used: bool) -> None:
+    """Refuse --precision where no network would heed it; None is the default upscaler.
 
     Raises:
         click.UsageError: the upscaler is no network, or is not used.
@@ -177,9 +188,8 @@ def check_precision(precision: str | None, upscaler: str, *, is_used: bool = Tru
 upscaler_option = click.option(
     "--upscaler",
     type=UpscalerChoice(UPSCALERS),
-    default=UPSCALERS[0].name,
-    show_default=True,
-    help="What makes the picture of --sr 4: latent, or another one from the native picture.",
+    help="What makes the picture of --sr 4: latent, or another one from the native picture.  "
+    f"[default: {DEFAULT_UPSCALER}]",
 )
 
 pixel_upscaler_option = click.option(

@@ -65,7 +65,7 @@ def write_pictures(
     settings: batch.Settings,
     pictures: PictureSettings,
     *,
-    upscaler: str,
+    upscaler: str | None,
     is_enlarged: bool,
     doing: str,
     done: str,
@@ -78,7 +78,7 @@ def write_pictures(
         paths: IN and OUT, or INs.
         settings: of the batch.
         pictures: of the pictures.
-        upscaler: what enlarges.
+        upscaler: what enlarges; None for the default one, or nothing.
         is_enlarged: whether anything is.
         doing: "decoding" or "enlarging".
         done: "decoded" or "enlarged".
@@ -88,6 +88,7 @@ def write_pictures(
         click.UsageError: options that do not fit together.
         CdsrError: as batch.run.
     """
+    options.check_upscaler(upscaler, is_used=is_enlarged)
     options.check_weights(pictures.upscaler_weights, upscaler, is_used=is_enlarged)
     options.check_precision(pictures.precision, upscaler, is_used=is_enlarged)
     check_format(pictures.format_name, paths, settings)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,15 +32,51 @@ def check_pipes(source: Place, target: Place) -> None:
     Raises:
         click.UsageError: there is one.
     """
-    if source == PIPE and sys.stdin.isatty():
-        raise click.UsageError("standard input is a terminal. hint: pipe a file in, or name it")
+    _check_source(source)
     if target == PIPE and sys.stdout.isatty():
         raise click.UsageError("no binary data to a terminal. hint: redirect it, or name a file")
+
+
+def _check_source(source: Place) -> None:
+    if source == PIPE and sys.stdin.isatty():
+        raise click.UsageError("standard input is a terminal. hint: pipe a file in, or name it")
 
 
 def is_spooled(place: Place) -> bool:
     """Whether a temporary file has to stand in for it."""
     return place == PIPE or isinstance(place, Url)
+
+
+@contextmanager
+def spooled(source: Place) -> Iterator[Path]:
+    """A file to be read: the source itself, or within the context one that stands in for it.
+
+    Raises:
+        click.UsageError: standard input is a terminal.
+        CdsrError: of the context, said of the source. FileAccessError: it cannot be read.
+    """
+    _check_source(source)
+    if isinstance(source, Path) and not is_spooled(source):
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="cdsr-") as folder:
+        spool_in = Path(folder, "in")
+        _fill(spool_in, source)
+        with _said_of({spool_in: source}):
+            yield spool_in
+
+
+@contextmanager
+def _said_of(places: dict[Path, Place]) -> Iterator[None]:
+    """Say what is wrong with a temporary file of what it stands for."""
+    try:
+        yield
+    except CdsrError as error:
+        message = str(error)
+        for temporary, place in places.items():
+            message = message.replace(str(temporary), str(place))
+        error.args = (message,)
+        raise
 
 
 def convert_spooled(
@@ -68,16 +106,12 @@ def convert_spooled(
     with tempfile.TemporaryDirectory(prefix="cdsr-") as folder:
         spool_in, spool_out = Path(folder, "in"), Path(folder, f"out{suffix}")
         _fill(spool_in, source)
-        try:
+        with _said_of({spool_in: source, spool_out: target}):
             report = convert(
                 spool_in if is_spooled(source) else source,
                 spool_out if is_spooled(target) else target,
                 overwrite=overwrite,
             )
-        except CdsrError as error:
-            message = str(error).replace(str(spool_in), str(source))
-            error.args = (message.replace(str(spool_out), str(target)),)
-            raise
         _pour_out(spool_out, target, overwrite=overwrite)
         return report
 

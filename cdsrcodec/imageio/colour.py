@@ -47,12 +47,13 @@ def to_srgb(image: Image.Image, icc_profile: bytes) -> tuple[Image.Image, bool]:
     Raises:
         ValueError: the profile is broken or belongs to another colour model.
     """
+    profile = _profile(icc_profile)  # first: what is no profile belongs to no colour model
     mode = _PROFILE_MODES.get(icc_profile[16:20])
     if image.mode == "L" and mode == "RGB":
         image = image.convert("RGB")
     if mode is None or image.mode != mode:
         raise ValueError("it belongs to another colour model")
-    transform = _transform(_profile(icc_profile), _srgb_profile(), mode, "RGB")
+    transform = _transform(profile, _srgb_profile(), mode, "RGB")
     if mode == "RGB" and _changes_little(transform):
         return image, False
     return transform.apply(image), True
@@ -65,9 +66,10 @@ def from_srgb(icc_profile: bytes, mode: str) -> Callable[[Image.Image], Image.Im
         ValueError: the profile is broken, belongs to another colour model, or works in the
             other direction only, as those of scanners do.
     """
+    profile = _profile(icc_profile)
     if _PROFILE_MODES.get(icc_profile[16:20]) != mode:
         raise ValueError("it belongs to another colour model")
-    transform = _transform(_srgb_profile(), _profile(icc_profile), "RGB", mode)
+    transform = _transform(_srgb_profile(), profile, "RGB", mode)
     return lambda image: transform.apply(image.convert("RGB"))
 
 

@@ -41,12 +41,17 @@ class Metadata:
     icc_profile: bytes | None = None
     dpi: tuple[float, float] | None = None
 
-    def without(self, kinds: Collection[str]) -> Metadata:
+    def without(self, kinds: str | Collection[str]) -> Metadata:
         """The metadata less some of STRIPPABLE; "all" takes the resolution too.
+
+        Args:
+            kinds: words, or a string of them with commas.
 
         Raises:
             ValueError: another kind.
         """
+        if isinstance(kinds, str):
+            kinds = kinds.split(",")
         if unknown := set(kinds) - set(STRIPPABLE):
             raise ValueError(f"strip must be of {', '.join(STRIPPABLE)}, not {min(unknown)!r}")
         if "all" in kinds:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,25 +72,36 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
     """A picture file, as `to_picture` makes it.
 
     Args:
-        path: a file in any format that Pillow reads.
+        path: a file in any format that Pillow reads, or a pipe that gives one.
         max_pixels: largest width x height, checked before pixels are decoded.
 
     Raises:
-        FileAccessError: the file is missing or may not be read.
+        FileAccessError: the file is missing or may not be read; of a pipe, no room for its bytes.
         InputImageError: not an image, damaged, animated, or refused by `to_picture`.
         LimitError: more than max_pixels, or more than Pillow agrees to open.
     """
-    try:
-        file = path.open("rb")
-    except IsADirectoryError as error:
-        raise InputImageError(f"{path}: a directory, not an image. hint: name a file") from error
-    except OSError as error:
-        raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
-    with file:
+    with _open_seekable(path) as file:
         try:
             return to_picture(_open_single(file, max_pixels))
         except (InputImageError, LimitError) as error:
             raise type(error)(f"{path}: {error}") from error
+
+
+def _open_seekable(path: Path) -> BinaryIO:
+    """A file to jump in, as Pillow does; of a pipe, whose bytes come but once, a copy."""
+    try:
+        file = path.open("rb")
+        if file.seekable():
+            return file
+        with file:
+            copy = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for it closes it
+            shutil.copyfileobj(file, copy)
+    except IsADirectoryError as error:
+        raise InputImageError(f"{path}: a directory, not an image. hint: name a file") from error
+    except OSError as error:
+        raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
+    copy.seek(0)
+    return copy
 
 
 def read_rgb(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:

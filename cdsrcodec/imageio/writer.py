@@ -33,6 +33,7 @@ _FORMATS = {
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "AVIF": {"quality": 90, "subsampling": "4:4:4"},
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+    "QOI": {"colorspace": "sRGB"},  # or its header says that all channels are linear
     "TIFF": {"compression": "tiff_deflate"},
     "WEBP": {"lossless": True},
 }

@@ -63,6 +63,8 @@ UPSCALERS = (
     UpscalerEntry("esrgan"),
 )
 """`edsr-b2` was trained on pictures that cdsr1 had coded, baseline 2 of study B."""
+DEFAULT_UPSCALER = UPSCALERS[0].name
+"""Of a stream at 4x."""
 PIXEL_UPSCALERS = tuple(entry.name for entry in UPSCALERS if entry.codec is None)
 WEIGHTED_UPSCALERS = tuple(entry.name for entry in UPSCALERS if entry.takes_weights)
 

@@ -16,10 +16,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from cdsrcodec.errors import InputImageError
+from cdsrcodec.errors import FileAccessError, InputImageError
 from cdsrcodec.imageio.resampling import downscale
 
 IMAGE_SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be listed: a search below it would just find nothing.
+
+    Raises:
+        FileAccessError: it is missing, may not be read or is no folder.
+    """
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        raise FileAccessError(f"{folder}: cannot be read: {error.strerror}") from error
 
 
 class ImageFolder:
@@ -31,10 +43,12 @@ class ImageFolder:
         cache_gb: decoded pictures kept in memory; the rest is decoded anew each time.
 
     Raises:
+        FileAccessError: there is no such folder.
         InputImageError: no picture is large enough, or a file is none.
     """
 
     def __init__(self, folder: Path, *, min_side_px: int, cache_gb: float = 4.0) -> None:
+        check_folder(folder)
         candidates = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
         self.paths = [p for p in candidates if _short_side_px(p) >= min_side_px]
         if not self.paths:

@@ -92,7 +92,7 @@ def train_codec(
     Raises:
         InputImageError: no training images.
         TrainingError: weights or checkpoint do not fit.
-        FileAccessError: the output cannot be written.
+        FileAccessError: the images cannot be read, or the output not written.
     """
     build: Callable[[torch.device], Recipe]
     if isinstance(config, HyperpriorRecipeConfig):

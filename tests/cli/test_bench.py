@@ -174,3 +174,18 @@ def test_a_folder_without_pictures_is_an_error(run: Run, tmp_path: Path) -> None
     result = run("bench", tmp_path / "empty", "-o", tmp_path / "out", "--codecs", "jpeg")
     assert result.exit_code == 3
     assert result.stderr.startswith(f"error: {tmp_path / 'empty'}: not a folder with pictures")
+
+
+def test_a_missing_folder_is_told_before_anything_else(
+    fails: Callable[..., str], tmp_path: Path
+) -> None:
+    error = fails(
+        9,
+        "bench",
+        tmp_path / "nope",
+        "-o",
+        tmp_path / "out",
+        "--codecs",
+        "bmshj2018-hyperprior,jpeg",
+    )
+    assert error == f"{tmp_path / 'nope'}: cannot be read: No such file or directory"

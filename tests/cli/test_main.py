@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
@@ -18,8 +20,9 @@ from click.testing import CliRunner, Result
 
 import cdsrcodec
 from cdsrcodec import errors
+from cdsrcodec.__main__ import main
 from cdsrcodec.cli import options
-from cdsrcodec.cli.failures import OneLineErrorGroup, raise_on_termination
+from cdsrcodec.cli.failures import INTERRUPTED_EXIT_CODE, OneLineErrorGroup, raise_on_termination
 from cdsrcodec.cli.main import COMMANDS
 from cdsrcodec.models.registry import codec_named
 
@@ -219,7 +222,13 @@ def test_a_full_disk_behind_standard_output_is_one_line(stream: Path) -> None:
             command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 9
-    assert done.stderr == "error: No space left on device\n"
+    line = "error: standard output: cannot be written: No space left on device\n"
+    assert done.stderr == line
+
+
+def test_an_error_of_no_file_at_all_is_not_said_to_be_of_standard_output() -> None:
+    result = call(command_raising(OSError(errno.ENOSPC, "No space left on device")), "act")
+    assert (result.exit_code, result.stderr) == (9, "error: No space left on device\n")
 
 
 @pytest.mark.parametrize(
@@ -272,6 +281,30 @@ def test_a_signal_ends_the_whole_process_with_its_code(
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == exit_code
     assert stderr == line
+
+
+def test_control_c_during_start_up_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting:
+        """Finds no modules: the user interrupts the search for that of the command line."""
+
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "cdsrcodec.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "cdsrcodec.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting, *sys.meta_path])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == INTERRUPTED_EXIT_CODE == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+def test_the_installed_program_is_that_of_the_module() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    assert scripts["cdsrcodec"] == f"{main.__module__}:{main.__name__}"
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:

@@ -199,3 +199,16 @@ def test_a_list_of_names_may_hold_urls(
     names.write_text(f"memory://a.png\n{picture}\n")
     assert run("encode", "--files-from", names, "-o", "memory://out").exit_code == 0
     assert memory.find("/out") == ["/out/a.cdsr", "/out/in.cdsr"]
+
+
+def test_info_and_verify_take_urls_and_name_them(
+    run: Run, fails: Fails, memory: MemoryFileSystem, stream_bytes: bytes
+) -> None:
+    memory.pipe_file("/small/a.cdsr", stream_bytes)
+    memory.pipe_file("/small/b.cdsr", stream_bytes[:-3])
+    assert json.loads(run("info", "--json", "memory://small/a.cdsr").stdout)["width_px"] == 37
+    assert run("verify", "memory://small/a.cdsr").stdout == "memory://small/a.cdsr: ok\n"
+    for command in ("info", "verify"):
+        assert fails(4, command, "memory://small/b.cdsr").startswith("memory://small/b.cdsr: ")
+        missing = fails(9, command, "memory://small/c.cdsr")
+        assert missing == "memory://small/c.cdsr: cannot be read: no such file"

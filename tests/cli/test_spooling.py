@@ -80,6 +80,23 @@ def test_an_error_about_standard_input_names_it_and_writes_nothing(
     assert list(spool.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_streams_are_looked_at_through_a_pipe(
+    fails: Fails, stream: Path, spool: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    of_pipe = pipe(stream.read_bytes(), command, "-")
+    of_file = pipe(b"", command, stream.as_uri())
+    assert (of_pipe.exit_code, of_pipe.stderr) == (of_file.exit_code, of_file.stderr) == (0, "")
+    assert of_pipe.stdout == of_file.stdout.replace(str(stream), "-")
+    broken = pipe(b"no stream", command, "-")
+    assert (broken.exit_code, broken.stdout) == (4, "")
+    assert broken.stderr.startswith("error: -: ")
+    assert list(spool.iterdir()) == []
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(spooling, "sys", terminal)
+    assert "standard input is a terminal" in fails(2, command, "-")
+
+
 def test_names_of_a_batch_may_come_through_a_pipe(picture: Path, tmp_path: Path) -> None:
     result = pipe(f"{picture}\n".encode(), "encode", "--files-from", "-", "-o", tmp_path / "out")
     assert result.exit_code == 0

@@ -272,6 +272,15 @@ def test_a_folder_without_pictures_is_one_line_and_leaves_no_run(
     assert line.startswith(f"{tmp_path}: no image with both sides of at least ")
 
 
+@pytest.mark.parametrize("recipe", ["codec", "upscaler", "enlarger"])
+def test_a_missing_folder_of_pictures_is_one_line(
+    fails: Fails, tmp_path: Path, recipe: str
+) -> None:
+    missing = tmp_path / "nope"
+    line = fails(9, "train", recipe, missing, "-o", tmp_path / "run", "--steps", "1")
+    assert line == f"{missing}: cannot be read: No such file or directory"
+
+
 def test_weights_that_are_not_there_are_one_line(
     fails: Fails, tmp_path: Path, pictures: Path
 ) -> None:

@@ -101,6 +101,8 @@ def test_esrgan_without_weights_says_how_to_get_them(
         ("decode", "--weights", "x.pth"),
         ("decode", "--sr", "4", "--weights", "x.pth"),
         ("decode", "--upscaler", "esrgan", "--weights", "x.pth"),
+        ("decode", "--upscaler", "lanczos"),
+        ("decode", "--upscaler", "latent"),
     ],
     ids=" ".join,
 )
@@ -114,10 +116,20 @@ def test_options_that_do_not_fit_are_wrong_usage(
     assert not (tmp_path / "out.png").exists()
 
 
+def test_an_upscaler_at_native_size_is_refused_by_the_api(
+    stream: Path, stream_bytes: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="an upscaler belongs to sr=4"):
+        cdsrcodec.decode(stream_bytes, upscaler="bicubic")
+    with pytest.raises(ValueError, match="an upscaler belongs to sr=4"):
+        cdsrcodec.decode_file(stream, tmp_path / "out.png", upscaler="latent")
+    assert not (tmp_path / "out.png").exists()
+
+
 def test_weights_of_another_upscaler_are_refused_by_the_api(stream_bytes: bytes) -> None:
     image = Image.new("RGB", (4, 4))
     with pytest.raises(ValueError, match="weights belong to the upscalers edsr, "):
         cdsrcodec.upscale(image, upscaler="bicubic", upscaler_weights=Path("x.pth"))
     with pytest.raises(ValueError, match="weights belong to the upscalers edsr, "):
-        cdsrcodec.decode(stream_bytes, upscaler="esrgan", upscaler_weights=Path("x.pth"))
+        cdsrcodec.decode(stream_bytes, upscaler_weights=Path("x.pth"))
     assert cdsrcodec.upscale(image, upscaler="bicubic").size == (16, 16)

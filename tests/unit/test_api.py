@@ -7,7 +7,10 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -202,6 +205,20 @@ class TestEncode:
         with pytest.raises(ValueError, match="strip must be of all, exif, xmp, icc, not 'iptc'"):
             cdsrcodec.encode(image, strip={"iptc"}, device="cpu")
 
+    @pytest.mark.parametrize("strip", ["xmp,exif", ("exif", "xmp"), "all", ["all"]])
+    def test_metadata_to_strip_are_words_or_one_string(
+        self, image: Image.Image, data: bytes, strip: str | list[str]
+    ) -> None:
+        tagged = image.copy()
+        tagged.info["xmp"] = b"<a/>"
+        assert cdsrcodec.encode(tagged, quality=4.5, strip=strip, device="cpu") == data
+
+    @pytest.mark.parametrize("name", ["quality", "target_size_bytes", "target_bpp"])
+    def test_what_is_no_number_is_named(self, image: Image.Image, name: str) -> None:
+        wrong: dict[str, Any] = {name: "4"}
+        with pytest.raises(TypeError, match=f"^{name} must be a number, not str$"):
+            cdsrcodec.encode(image, **wrong)
+
     @pytest.mark.parametrize("quality", [0.5, 9, float("nan")])
     def test_a_quality_out_of_range_is_refused(self, image: Image.Image, quality: float) -> None:
         with pytest.raises(ValueError, match="quality must be 1 to 8"):
@@ -326,6 +343,25 @@ class TestInfo:
         assert "model 9, which this version does not have" in (info.weights_error or "")
 
 
+class TestBytes:
+    @pytest.mark.parametrize("kind", [bytearray, memoryview, partial(np.frombuffer, dtype="u1")])
+    def test_a_stream_may_be_anything_like_bytes(
+        self, data: bytes, kind: Callable[[bytes], Any]
+    ) -> None:
+        assert cdsrcodec.info(kind(data)) == cdsrcodec.info(data)
+        assert cdsrcodec.decode(kind(data), device="cpu").size == (48, 36)
+
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_the_name_of_a_file_is_no_stream(
+        self, stream: Path, kind: Callable[[Path], Any]
+    ) -> None:
+        message = "data must be the bytes of a stream, not .*. hint: {} takes a Path"
+        with pytest.raises(TypeError, match=message.format("decode_file")):
+            cdsrcodec.decode(kind(stream))
+        with pytest.raises(TypeError, match=message.format("info_file")):
+            cdsrcodec.info(kind(stream))
+
+
 class TestEncodeFile:
     def test_the_file_is_the_stream_and_the_report_tells_of_it(
         self, picture: Path, tmp_path: Path, data: bytes
@@ -417,6 +453,35 @@ class TestDecodeFile:
         assert (report.width_px, report.height_px) == (48 * sr, 36 * sr)
         assert 0 < report.elapsed_s < 60
         assert report.device == "cpu"
+
+    def test_the_import_of_torch_is_no_part_of_the_time_of_the_work(
+        self, picture: Path, stream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from cdsrcodec import codec
+
+        now_s = 0.0
+
+        class SlowToImport(ModuleType):
+            """The module of the codec, which takes a hundred seconds until it is there."""
+
+            def __getattr__(self, name: str) -> object:
+                nonlocal now_s
+                now_s += 100.0
+                vars(self).update(vars(codec))
+                return getattr(codec, name)
+
+        clock = SimpleNamespace(perf_counter=lambda: now_s)
+        monkeypatch.setattr("cdsrcodec.api.files.time", clock)
+        monkeypatch.setattr("cdsrcodec.api.enlargement.time", clock)
+        for work in (
+            partial(cdsrcodec.encode_file, picture, tmp_path / "x.cdsr"),
+            partial(cdsrcodec.decode_file, stream, tmp_path / "x.png"),
+            partial(cdsrcodec.upscale_file, picture, tmp_path / "x.bmp"),
+        ):
+            begin_s = now_s
+            monkeypatch.setitem(sys.modules, "cdsrcodec.codec", SlowToImport("cdsrcodec.codec"))
+            assert work(device="cpu").elapsed_s == 0.0
+            assert now_s == begin_s + 100.0
 
     def test_an_existing_target_is_replaced_only_when_told(
         self, stream: Path, tmp_path: Path

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cdsrcodec.errors import InputImageError
+from cdsrcodec.errors import FileAccessError, InputImageError
 from cdsrcodec.evaluation.pictures import find_images
 
 
@@ -13,6 +13,8 @@ def test_images_are_found_by_name_and_other_files_left_out(picture_folder: Path)
 
 
 def test_a_folder_without_images_is_an_error_that_names_it(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(InputImageError, match=f"^{folder}: not a folder with pictures. hint:"):
-            find_images(folder)
+    with pytest.raises(InputImageError, match=f"^{tmp_path}: not a folder with pictures. hint:"):
+        find_images(tmp_path)
+    missing = tmp_path / "missing"
+    with pytest.raises(FileAccessError, match=f"^{missing}: cannot be read: No such file or dir"):
+        find_images(missing)

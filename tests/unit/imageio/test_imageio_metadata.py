@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from cdsrcodec.cli import options
 from cdsrcodec.imageio.exif import clean_exif, fit_exif, point_to
@@ -17,6 +17,7 @@ from cdsrcodec.imageio.reader import to_picture
 from cdsrcodec.imageio.writer import write_image
 
 PREFIX = b"Exif\0\0"
+LAB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 THUMBNAIL = b"\xff\xd8 thumbnail of the picture \xff\xd9"
 
 
@@ -205,7 +206,8 @@ def test_the_resolution_turns_with_the_picture() -> None:
         ("exif", PREFIX + block() + bytes(MAX_BLOCK_BYTES), "bytes are more than 4194304"),
         ("xmp", b"\xff\xfe<\0x\0", "the XMP metadata are dropped: 'utf-8' codec"),
         ("xmp", b"x" * (MAX_BLOCK_BYTES + 1), "bytes are more than 4194304"),
-        ("icc_profile", b"\0" * 200, "the ICC profile is ignored: it belongs to another"),
+        ("icc_profile", b"\0" * 200, "the ICC profile is ignored: it is broken"),
+        ("icc_profile", LAB_PROFILE, "the ICC profile is ignored: it belongs to another"),
         ("icc_profile", bytes(16) + b"RGB " + bytes(200), "the ICC profile is ignored: it is br"),
     ],
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import struct
+import threading
 import warnings
 import zlib
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -333,6 +335,23 @@ def test_a_profile_that_cannot_apply_is_ignored(pixels: Pixels, profile: bytes) 
 def test_an_image_without_pixels_is_refused() -> None:
     with pytest.raises(InputImageError, match="no pixels"):
         to_rgb(Image.new("RGB", (0, 5)))
+
+
+def test_a_pipe_is_read_like_a_file(tmp_path: Path, pixels: Pixels) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    readings: dict[bytes, AbstractContextManager[object]] = {
+        file.getvalue(): nullcontext(),
+        b"no picture": pytest.raises(InputImageError, match=rf"^{pipe}: not an image, "),
+    }
+    for written, reading in readings.items():
+        writer = threading.Thread(target=pipe.write_bytes, args=(written,))
+        writer.start()
+        with reading:
+            np.testing.assert_array_equal(read_rgb(pipe, max_pixels=1000), pixels)
+        writer.join()
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".tif", ".webp"])

@@ -172,6 +172,15 @@ def test_a_side_too_long_for_the_format_is_refused(
     assert read_rgb(target, max_pixels=largest_px).shape[1] == largest_px
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_qoi_file_says_that_it_is_in_srgb(tmp_path: Path, mode: str) -> None:
+    target = tmp_path / "x.qoi"
+    write_image(Image.new(mode, (3, 2)), target)
+    channels, colour_space = target.read_bytes()[12:14]
+    assert channels == len(mode)
+    assert colour_space == 0  # sRGB with linear alpha; 1 is all linear (qoiformat.org)
+
+
 def test_an_encoder_that_fails_gives_one_line_and_leaves_the_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cdsrcodec.errors import InputImageError
+from cdsrcodec.errors import FileAccessError, InputImageError
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.training.patches import (
     ImageFolder,
@@ -68,13 +68,22 @@ def test_no_picture_that_is_large_enough_is_an_error(pictures: Path) -> None:
         ImageFolder(pictures, min_side_px=141)
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda _: None])
-def test_a_folder_without_pictures_is_an_error(
-    tmp_path: Path, make: Callable[[Path], object]
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputImageError, match=f"^{tmp_path}: no image"):
+        ImageFolder(tmp_path, min_side_px=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(lambda _: None, "No such file or directory"), (Path.touch, "Not a directory")],
+    ids=["missing", "a file"],
+)
+def test_what_is_no_folder_is_an_access_error(
+    tmp_path: Path, make: Callable[[Path], object], reason: str
 ) -> None:
-    folder = tmp_path / "empty"
+    folder = tmp_path / "folder"
     make(folder)
-    with pytest.raises(InputImageError, match=f"{folder}: no image"):
+    with pytest.raises(FileAccessError, match=f"^{folder}: cannot be read: {reason}$"):
         ImageFolder(folder, min_side_px=1)
 
 
