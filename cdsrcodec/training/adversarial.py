@@ -72,7 +72,8 @@ def grid_loss(error: Tensor) -> Tensor:
     amplitude that hardly shows in L1 but well to the eye. It is the mean magnitude of what
     the 16 phases of windows of GRID_CELLS have apart; photographs have none.
     """
-    phases = F.pixel_unshuffle(error, UPSCALE).unflatten(1, (3, UPSCALE**2))
+    phases = F.pixel_unshuffle(error, UPSCALE)
+    phases = phases.view(len(phases), 3, UPSCALE**2, *phases.shape[-2:])
     height, width = (min(GRID_CELLS, side) for side in phases.shape[-2:])
     means = F.avg_pool3d(phases, (1, height, width), ceil_mode=True)
     return (means - means.mean(2, keepdim=True)).abs().mean()
