@@ -9,6 +9,7 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, options
+from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
 from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.plan import STREAM_SUFFIXES
@@ -25,13 +26,13 @@ from cdsrcodec.cli.plan import STREAM_SUFFIXES
 )
 @options.upscaler_option
 @picture_options
-@batch.shared_options
+@shared_options
 @options.debug_option
 def decode(
     paths: tuple[Place, ...],
     sr: Literal[1, 4],
     upscaler: str,
-    settings: batch.Settings,
+    settings: Settings,
     pictures: PictureSettings,
 ) -> None:
     """Decode IN (.cdsr) to the picture OUT, or each IN to a picture in DIR.

@@ -9,6 +9,7 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, options
+from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.effort import effort_option
 from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.steps import steps_display
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 @options.device_option
 @options.max_memory_option
 @options.max_pixels_option
-@batch.shared_options
+@shared_options
 @options.debug_option
 @click.pass_context
 def encode(
@@ -65,7 +66,7 @@ def encode(
     device: str,
     max_memory_bytes: int | None,
     max_pixels: int,
-    settings: batch.Settings,
+    settings: Settings,
 ) -> None:
     """Encode the picture IN to OUT (.cdsr), or each IN to a file in DIR.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from cdsrcodec.cli import batch, options
+from cdsrcodec.cli.batch_options import Settings
 from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.spooling import PIPE
 from cdsrcodec.cli.steps import steps_display
@@ -62,7 +63,7 @@ def picture_options(command: Command) -> Command:
 def write_pictures(
     convert: Callable[..., DecodeReport],
     paths: tuple[Place, ...],
-    settings: batch.Settings,
+    settings: Settings,
     pictures: PictureSettings,
     *,
     upscaler: str,
@@ -114,9 +115,7 @@ def write_pictures(
     click.get_current_context().exit(code)
 
 
-def check_format(
-    format_name: str | None, paths: tuple[Place, ...], settings: batch.Settings
-) -> None:
+def check_format(format_name: str | None, paths: tuple[Place, ...], settings: Settings) -> None:
     """Refuse two words about the format, and a template that can name no picture.
 
     Raises:

@@ -71,8 +71,10 @@ def parse_place(text: str) -> Place:
     """A path, or a URL.
 
     Raises:
-        click.BadParameter: a file:// URL that names no file of this machine.
+        click.BadParameter: an empty name, or a file:// URL that names no file of this machine.
     """
+    if not text:  # to pathlib the current folder
+        raise click.BadParameter("an empty name. hint: is a variable of the shell not set?")
     if not text.lower().startswith(_FILE):
         return Url(text) if _URL.match(text) else Path(text)
     from urllib.request import url2pathname  # takes its time, and few need it

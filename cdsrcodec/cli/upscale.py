@@ -6,6 +6,7 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, options
+from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
 from cdsrcodec.cli.places import Place
 from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
@@ -15,12 +16,12 @@ from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
 @click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
 @options.pixel_upscaler_option
 @picture_options
-@batch.shared_options
+@shared_options
 @options.debug_option
 def upscale(
     paths: tuple[Place, ...],
     upscaler: str,
-    settings: batch.Settings,
+    settings: Settings,
     pictures: PictureSettings,
 ) -> None:
     """Enlarge the picture IN four times each way to OUT, or each IN to a picture in DIR.

@@ -74,14 +74,14 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
         max_pixels: largest width x height, checked before pixels are decoded.
 
     Raises:
-        FileAccessError: the file is missing or may not be read.
+        FileAccessError: a directory; the file is missing or may not be read.
         InputImageError: not an image, damaged, animated, or refused by `to_picture`.
         LimitError: more than max_pixels, or more than Pillow agrees to open.
     """
     try:
         file = path.open("rb")
     except IsADirectoryError as error:
-        raise InputImageError(f"{path}: a directory, not an image. hint: name a file") from error
+        raise FileAccessError(f"{path}: a directory. hint: name a picture file") from error
     except OSError as error:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
     with file:
