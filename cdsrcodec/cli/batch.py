@@ -16,7 +16,7 @@ from cdsrcodec.cli import results
 from cdsrcodec.cli.batch_options import Settings
 from cdsrcodec.cli.engines import local, ray_engine
 from cdsrcodec.cli.engines.outcomes import Convert, Outcome, attempt
-from cdsrcodec.cli.places import Place, exists, make_folder
+from cdsrcodec.cli.places import Place, exists, make_folder, parse_file, parse_place
 from cdsrcodec.cli.plan import Job, plan_jobs, split_list
 from cdsrcodec.cli.spooling import PIPE, check_pipes, convert_spooled, is_spooled
 from cdsrcodec.errors import FileAccessError
@@ -60,7 +60,7 @@ def with_steps(conversion: Conversion, on_step: Callable[[int, int], None] | Non
     return replace(conversion, convert=functools.partial(conversion.convert, on_step=on_step))
 
 
-def run(conversion: Conversion, paths: tuple[Place, ...], settings: Settings) -> int:
+def run(conversion: Conversion, names: tuple[str, ...], settings: Settings) -> int:
     """Convert one file, or the files of a batch, and give the exit code.
 
     Raises:
@@ -74,12 +74,13 @@ def run(conversion: Conversion, paths: tuple[Place, ...], settings: Settings) ->
     if settings.ray_address is not None and settings.engine != "ray":
         raise click.UsageError("--ray-address belongs to --engine ray")
     if settings.folder is not None:
-        return _run_many(conversion, paths, settings, settings.folder)
+        return _run_many(conversion, names, settings, settings.folder)
     _refuse_batch_options(settings)
-    if len(paths) != 2:
-        count = len(paths) or "no"
+    if len(names) != 2:
+        count = len(names) or "no"
         raise click.UsageError(f"{count} file name(s). hint: give IN and OUT, or IN... and -o DIR")
-    return _run_one(conversion, Job(*paths), settings)
+    source, target = names
+    return _run_one(conversion, Job(parse_place(source), parse_file(target)), settings)
 
 
 def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
@@ -102,10 +103,11 @@ def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
 
 
 def _run_many(
-    conversion: Conversion, paths: tuple[Place, ...], settings: Settings, folder: Place
+    conversion: Conversion, names: tuple[str, ...], settings: Settings, folder: Place
 ) -> int:
+    paths = [parse_place(name) for name in names]
     if settings.list_file is not None:
-        paths += tuple(split_list(_read_list(settings.list_file)))
+        paths += split_list(_read_list(settings.list_file))
     elif not paths:
         raise click.UsageError("no file names. hint: give IN... or --files-from")
     if PIPE in paths:

@@ -11,12 +11,11 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
-from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.plan import STREAM_SUFFIXES
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
+@click.argument("names", metavar=batch.METAVAR, nargs=-1, type=options.NAME)
 @click.option(
     "--sr",
     type=click.Choice([1, 4]),
@@ -29,7 +28,7 @@ from cdsrcodec.cli.plan import STREAM_SUFFIXES
 @shared_options
 @options.debug_option
 def decode(
-    paths: tuple[Place, ...],
+    names: tuple[str, ...],
     sr: Literal[1, 4],
     upscaler: str,
     settings: Settings,
@@ -42,7 +41,7 @@ def decode(
     """
     write_pictures(
         partial(cdsrcodec.decode_file, sr=sr),
-        paths,
+        names,
         settings,
         pictures,
         upscaler=upscaler,

@@ -11,7 +11,6 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.effort import effort_option
-from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.steps import steps_display
 from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES, check_stream_name
 from cdsrcodec.models.registry import check_settings
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
+@click.argument("names", metavar=batch.METAVAR, nargs=-1, type=options.NAME)
 @options.quality_option
 @click.option(
     "--target-size", "target_size_bytes", type=options.parse_size, metavar="BYTES",
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def encode(
     ctx: click.Context,
-    paths: tuple[Place, ...],
+    names: tuple[str, ...],
     quality: float | None,
     target_size_bytes: int | None,
     target_bpp: float | None,
@@ -110,7 +109,7 @@ def encode(
     )
     is_shown = effort > 0 and batch.shows_steps(settings)
     with steps_display("refining", is_shown=is_shown) as on_step:
-        ctx.exit(batch.run(batch.with_steps(conversion, on_step), paths, settings))
+        ctx.exit(batch.run(batch.with_steps(conversion, on_step), names, settings))
 
 
 def _describe(report: EncodeReport, *, tells_quality: bool) -> str:

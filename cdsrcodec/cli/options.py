@@ -26,6 +26,8 @@ from cdsrcodec.sr.registry import (
 # Whether it exists and may be read or written is for the API to say: its errors
 # have exit codes of their own, Click's would all be wrong usage.
 FILE = click.Path(readable=False, path_type=Path)
+# The text of a name, for `batch.run` to parse: what it may be depends on other options.
+NAME = click.Path(readable=False)
 # A file or folder that may also be a URL.
 PLACE = PlaceType(readable=False, path_type=Path)
 

@@ -12,7 +12,6 @@ import click
 
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings
-from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.spooling import PIPE
 from cdsrcodec.cli.steps import steps_display
 
@@ -62,7 +61,7 @@ def picture_options(command: Command) -> Command:
 
 def write_pictures(
     convert: Callable[..., DecodeReport],
-    paths: tuple[Place, ...],
+    names: tuple[str, ...],
     settings: Settings,
     pictures: PictureSettings,
     *,
@@ -72,11 +71,11 @@ def write_pictures(
     done: str,
     suffixes: frozenset[str],
 ) -> NoReturn:
-    """Check the options, convert what paths say, and end with the exit code.
+    """Check the options, convert what was named, and end with the exit code.
 
     Args:
         convert: a function of the API from a file to a picture file.
-        paths: IN and OUT, or INs.
+        names: IN and OUT, or INs.
         settings: of the batch.
         pictures: of the pictures.
         upscaler: what enlarges.
@@ -91,7 +90,7 @@ def write_pictures(
     """
     options.check_weights(pictures.upscaler_weights, upscaler, is_used=is_enlarged)
     options.check_precision(pictures.precision, upscaler, is_used=is_enlarged)
-    check_format(pictures.format_name, paths, settings)
+    check_format(pictures.format_name, names, settings)
     conversion = batch.Conversion(
         functools.partial(
             convert,
@@ -111,11 +110,11 @@ def write_pictures(
         pictures.format_name or DEFAULT_FORMAT,
     )
     with steps_display(doing, is_shown=batch.shows_steps(settings)) as on_step:
-        code = batch.run(batch.with_steps(conversion, on_step), paths, settings)
+        code = batch.run(batch.with_steps(conversion, on_step), names, settings)
     click.get_current_context().exit(code)
 
 
-def check_format(format_name: str | None, paths: tuple[Place, ...], settings: Settings) -> None:
+def check_format(format_name: str | None, names: tuple[str, ...], settings: Settings) -> None:
     """Refuse two words about the format, and a template that can name no picture.
 
     Raises:
@@ -127,7 +126,7 @@ def check_format(format_name: str | None, paths: tuple[Place, ...], settings: Se
 
         output_format(Path(settings.template))
     names_format = settings.template is not None or (
-        settings.folder is None and paths[-1:] != (PIPE,)
+        settings.folder is None and names[-1:] != (str(PIPE),)
     )
     if format_name is not None and names_format:
         raise click.UsageError("--format contradicts a name. hint: its extension is the format")

@@ -103,6 +103,24 @@ class PlaceType(click.Path):
         return place
 
 
+def parse_file(text: str) -> Place:
+    """A path or a URL of a file to be written; of a slash at its end a path keeps nothing.
+
+    Raises:
+        FileAccessError: the name of a folder: it ends in a slash.
+        click.BadParameter: as parse_place.
+    """
+    place = parse_place(text)
+    separators = ("/",) if isinstance(place, Url) else ("/", os.sep)
+    if not text.endswith(separators):
+        return place
+    if is_folder(place):
+        raise FileAccessError(f"{text}: a directory. hint: name a file in it")
+    raise FileAccessError(
+        f"{text}: no such folder. hint: create it, or use -o {text.rstrip('/' + os.sep)}"
+    )
+
+
 def exists(place: Place) -> bool:
     """Whether there is anything of this name; a broken link is something.
 

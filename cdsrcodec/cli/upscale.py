@@ -8,18 +8,17 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
-from cdsrcodec.cli.places import Place
 from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
+@click.argument("names", metavar=batch.METAVAR, nargs=-1, type=options.NAME)
 @options.pixel_upscaler_option
 @picture_options
 @shared_options
 @options.debug_option
 def upscale(
-    paths: tuple[Place, ...],
+    names: tuple[str, ...],
     upscaler: str,
     settings: Settings,
     pictures: PictureSettings,
@@ -31,7 +30,7 @@ def upscale(
     """
     write_pictures(
         cdsrcodec.upscale_file,
-        paths,
+        names,
         settings,
         pictures,
         upscaler=upscaler,

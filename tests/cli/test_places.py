@@ -62,6 +62,24 @@ def test_a_url_has_the_parts_of_a_path() -> None:
     assert root.name == ""
 
 
+@pytest.mark.parametrize("command", ["encode", "decode", "upscale"])
+def test_an_output_with_a_slash_at_its_end_is_no_file(
+    fails: Fails, command: str, tmp_path: Path
+) -> None:
+    (tmp_path / "there.png").mkdir()
+    new, there = f"{tmp_path}/new.png/", f"{tmp_path}/there.png/"
+    hint = f"hint: create it, or use -o {tmp_path}/new.png"
+    assert fails(9, command, "-f", "in", new) == f"{new}: no such folder. {hint}"
+    assert fails(9, command, "-f", "in", there) == f"{there}: a directory. hint: name a file in it"
+
+
+def test_a_url_with_a_slash_at_its_end_is_no_file(
+    fails: Fails, memory: MemoryFileSystem, picture: Path
+) -> None:
+    assert fails(9, "encode", picture, "memory://new/").startswith("memory://new/: no such folder")
+    assert memory.find("/") == []
+
+
 def test_a_folder_goes_from_url_to_url_and_back(
     run: Run, memory: MemoryFileSystem, picture: Path, tmp_path: Path
 ) -> None:
