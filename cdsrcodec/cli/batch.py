@@ -15,9 +15,9 @@ import click
 from cdsrcodec.cli import results
 from cdsrcodec.cli.batch_options import Settings
 from cdsrcodec.cli.engines import local, ray_engine
-from cdsrcodec.cli.engines.outcomes import Convert, Outcome, attempt
+from cdsrcodec.cli.engines.outcomes import Convert, Outcome, attempt, failed
 from cdsrcodec.cli.places import Place, exists, make_folder, parse_file, parse_place
-from cdsrcodec.cli.plan import Job, plan_jobs, split_list
+from cdsrcodec.cli.plan import Job, Kind, Plan, plan_jobs, split_list
 from cdsrcodec.cli.spooling import PIPE, check_pipes, convert_spooled, is_spooled
 from cdsrcodec.errors import FileAccessError
 
@@ -34,7 +34,7 @@ class Conversion:
         describe: the line about a report.
         done: "encoded" or "decoded".
         device: as it was asked for.
-        suffixes: of the files that are taken from folders.
+        kind: which files are taken from folders.
         extension: of the outputs, for their names and the format on standard output.
         check_name: refuses the name of an output with a ValueError, before any work is done.
     """
@@ -43,7 +43,7 @@ class Conversion:
     describe: Callable[[Any], str]
     done: str
     device: str
-    suffixes: frozenset[str]
+    kind: Kind
     extension: str
     check_name: Callable[[str], None] | None = None
 
@@ -106,31 +106,54 @@ def _run_many(
     conversion: Conversion, names: tuple[str, ...], settings: Settings, folder: Place
 ) -> int:
     paths = [parse_place(name) for name in names]
+    warnings: list[str] = []
     if settings.list_file is not None:
-        paths += split_list(_read_list(settings.list_file))
+        listed = split_list(_read_list(settings.list_file))
+        if not listed:
+            warnings.append(f"{settings.list_file}: no names in it")
+        paths += listed
     elif not paths:
         raise click.UsageError("no file names. hint: give IN... or --files-from")
     if PIPE in paths:
         raise click.UsageError("- has no name for an output in DIR. hint: give IN and OUT")
     template = settings.template
-    jobs = plan_jobs(
+    plan = plan_jobs(
         paths,
         folder,
         template=f"{{stem}}.{conversion.extension}" if template is None else template,
-        suffixes=conversion.suffixes,
+        kind=conversion.kind,
         recursive=settings.recursive,
     )
-    _check_names(conversion, jobs)
-    outcomes = _outcomes(conversion, jobs, settings)
+    _check_names(conversion, plan.jobs)
+    warnings += _warnings(plan, conversion.kind, settings)
+    total = len(plan.unreadable) + len(plan.jobs)
+    outcomes = _outcomes(conversion, plan, settings)
     with closing(outcomes):
-        return results.tell_all(outcomes, len(jobs), _style(conversion, settings))
+        return results.tell_all(outcomes, total, _style(conversion, settings), warnings)
+
+
+def _warnings(plan: Plan, kind: Kind, settings: Settings) -> list[str]:
+    """What is to be said of files and folders that are no part of the batch."""
+    lines = [f"{folder}: no {kind.name} in it" for folder in plan.empty]
+    if settings.verbose:
+        lines += [f"{place}: a picture that cannot be read here" for place in plan.left_out]
+    if plan.left_out:
+        count = len(plan.left_out)
+        suffixes = ", ".join(sorted({place.suffix.lower() for place in plan.left_out}))
+        files = "file" if count == 1 else "files"
+        lines.append(f"{count} {files} of other picture types left out: {suffixes}")
+    return lines
 
 
 def _outcomes(
-    conversion: Conversion, jobs: list[Job], settings: Settings
+    conversion: Conversion, plan: Plan, settings: Settings
 ) -> Generator[Outcome, None, None]:
-    """Of all jobs in their order, but for those that are left out because the batch has ended."""
-    due = [job for job in jobs if not (settings.skip_existing and exists(job.target))]
+    """Of the folders that cannot be read, and of all jobs in their order."""
+    for job, error in plan.unreadable:
+        yield failed(job, error, str(error), error.exit_code)
+    done = {job for job in plan.jobs if settings.skip_existing and exists(job.target)}
+    has_ended = settings.fail_fast and bool(plan.unreadable)
+    due = [] if has_ended else [job for job in plan.jobs if job not in done]
     for folder in sorted({job.target.parent for job in due}, key=str):
         make_folder(folder)
     converted = _engine(conversion, settings)(
@@ -140,13 +163,12 @@ def _outcomes(
         threads=settings.threads,
         fail_fast=settings.fail_fast,
     )
-    is_due = set(due)
     with closing(converted):
-        for job in jobs:
-            if job not in is_due:
+        for job in plan.jobs:
+            if job in done:
                 yield Outcome(job, "skipped")
-            elif outcome := next(converted, None):
-                yield outcome
+            else:
+                yield next(converted, None) or Outcome(job, "not_tried")
 
 
 def _engine(

@@ -11,7 +11,7 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
-from cdsrcodec.cli.plan import STREAM_SUFFIXES
+from cdsrcodec.cli.plan import STREAMS
 
 
 @click.command()
@@ -48,5 +48,5 @@ def decode(
         is_enlarged=sr != 1,
         doing="decoding",
         done="decoded",
-        suffixes=STREAM_SUFFIXES,
+        kind=STREAMS,
     )

@@ -11,8 +11,9 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.effort import effort_option
+from cdsrcodec.cli.plan import PICTURES
 from cdsrcodec.cli.steps import steps_display
-from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES, check_stream_name
+from cdsrcodec.imageio.suffixes import check_stream_name
 from cdsrcodec.models.registry import check_settings
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def encode(
         partial(_describe, tells_quality=any(goal is not None for goal in goals[1:])),
         "encoded",
         device,
-        PICTURE_SUFFIXES,
+        PICTURES,
         "cdsr",
         check_stream_name,
     )

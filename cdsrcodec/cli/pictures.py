@@ -12,6 +12,7 @@ import click
 
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings
+from cdsrcodec.cli.plan import Kind
 from cdsrcodec.cli.spooling import PIPE
 from cdsrcodec.cli.steps import steps_display
 
@@ -69,7 +70,7 @@ def write_pictures(
     is_enlarged: bool,
     doing: str,
     done: str,
-    suffixes: frozenset[str],
+    kind: Kind,
 ) -> NoReturn:
     """Check the options, convert what was named, and end with the exit code.
 
@@ -82,7 +83,7 @@ def write_pictures(
         is_enlarged: whether anything is.
         doing: "decoding" or "enlarging".
         done: "decoded" or "enlarged".
-        suffixes: of the files that are taken from folders.
+        kind: which files are taken from folders.
 
     Raises:
         click.UsageError: options that do not fit together.
@@ -106,7 +107,7 @@ def write_pictures(
         describe,
         done,
         pictures.device,
-        suffixes,
+        kind,
         pictures.format_name or DEFAULT_FORMAT,
     )
     with steps_display(doing, is_shown=batch.shows_steps(settings)) as on_step:

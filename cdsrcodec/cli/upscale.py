@@ -8,7 +8,7 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
-from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
+from cdsrcodec.cli.plan import PICTURES
 
 
 @click.command()
@@ -37,5 +37,5 @@ def upscale(
         is_enlarged=True,
         doing="enlarging",
         done="enlarged",
-        suffixes=PICTURE_SUFFIXES,
+        kind=PICTURES,
     )

@@ -285,6 +285,79 @@ def test_a_template_of_no_picture_format_is_refused_before_the_work(
     assert "'.gif'" in fails(3, "decode", stream, "-o", out, "--template", "{stem}.gif")
 
 
+def test_other_picture_types_of_a_folder_are_counted_and_with_v_named(
+    run: Run, stream: Path, photos: Path, out: Path
+) -> None:
+    for name in ("x.heic", "trip/y.DNG", "trip/z.heic", "Thumbs.db"):
+        (photos / name).touch()
+    count = "warning: 3 files of other picture types left out: .dng, .heic"
+    command = ("encode", "-r", photos, "-o", out, "--skip-existing")
+    run(*command)
+    lines = run(*command).stderr.splitlines()
+    assert lines[1:3] == [count, "0 encoded, 2 skipped, 1 failed"]
+    assert [line for line in lines if "Thumbs" in line or "z.heic" in line] == []
+    verbose = run(*command, "-v").stderr.splitlines()
+    assert f"warning: {photos / 'trip' / 'z.heic'}: a picture that cannot be read here" in verbose
+    assert run(*command, "--json").stderr == f"{count}\n"
+    assert count not in run(*command, "--quiet").stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [("encode", "pictures"), ("decode", ".cdsr files"), ("upscale", "pictures")],
+)
+def test_a_batch_without_files_says_so_and_succeeds(
+    run: Run, tmp_path: Path, command: str, kind: str
+) -> None:
+    folder, names = tmp_path / "empty", tmp_path / "names.txt"
+    folder.mkdir()
+    names.touch()
+    result = run(command, "-r", folder, "--files-from", names, "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[:2] == [
+        f"warning: {names}: no names in it",
+        f"warning: {folder}: no {kind} in it",
+    ]
+
+
+def test_a_folder_that_cannot_be_read_is_a_failure_among_others(
+    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == photos / "trip":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    (photos / "b.png").unlink()
+    monkeypatch.setattr(os, "scandir", refuse)
+    message = f"{photos / 'trip'}: cannot be read: Permission denied"
+    result = run("encode", "-r", photos, "-o", out)
+    assert result.exit_code == 9
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"error: {message}"
+    assert lines[2:] == ["1 encoded, 1 failed", f"failed: {photos / 'trip'}"]
+    command = ("encode", "-r", photos, "-o", out, "-f", "--fail-fast", "--json")
+    failed, untried = map(json.loads, run(*command).stdout.splitlines())
+    assert (failed["status"], failed["message"]) == ("failed", message)
+    assert (untried["status"], untried["input"]) == ("not_tried", str(photos / "a.png"))
+
+
+def test_files_that_are_not_tried_have_a_record(run: Run, photos: Path, out: Path) -> None:
+    (photos / "a.png").unlink()
+    result = run("encode", "-r", photos, "-o", out, "--fail-fast", "--json")
+    assert result.exit_code == 3
+    failed, untried = map(json.loads, result.stdout.splitlines())
+    assert failed["status"] == "failed"
+    assert untried == {
+        "input": str(photos / "trip" / "c.jpg"),
+        "output": str(out / "trip" / "c.cdsr"),
+        "status": "not_tried",
+        "exit_code": 0,
+    }
+
+
 def test_a_list_that_cannot_be_read_is_an_access_error(fails: Fails, out: Path) -> None:
     message = fails(9, "encode", "--files-from", out, "-o", out)
     assert message == f"{out}: cannot be read: No such file or directory"

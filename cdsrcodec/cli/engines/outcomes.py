@@ -25,7 +25,8 @@ class Outcome:
 
     Attributes:
         job: the file.
-        status: "skipped" is one whose output was there.
+        status: "skipped" is one whose output was there, "not_tried" one that the batch did not
+            come to because it has ended.
         report: what the conversion says, if it is "ok".
         exit_code: of the error, 0 without one.
         error: class of the error, empty without one.
@@ -35,7 +36,7 @@ class Outcome:
     """
 
     job: Job
-    status: Literal["ok", "skipped", "failed"]
+    status: Literal["ok", "skipped", "failed", "not_tried"]
     report: DataclassInstance | None = None
     exit_code: int = 0
     error: str = ""
@@ -52,22 +53,23 @@ def attempt(convert: Convert, job: Job) -> Outcome:
     try:
         return Outcome(job, "ok", report=convert(job.source, job.target))
     except CdsrError as error:
-        return _failed(job, error, str(error), error.exit_code)
+        return failed(job, error, str(error), error.exit_code)
     except BrokenPipeError:
         raise
     except MemoryError as error:
         message = f"{job.source}: {failures.OUT_OF_MEMORY}"
-        return _failed(job, error, message, failures.OUT_OF_MEMORY_EXIT_CODE)
+        return failed(job, error, message, failures.OUT_OF_MEMORY_EXIT_CODE)
     except Exception as error:  # a bug: of this file only, as long as there are others
         message = (
             f"{job.source}: a fault of this program: {type(error).__name__}: {error}. "
             "hint: please report what --debug shows"
         )
-        return _failed(job, error, " ".join(message.split()), CdsrError.exit_code)
+        return failed(job, error, " ".join(message.split()), CdsrError.exit_code)
 
 
-def _failed(job: Job, error: Exception, message: str, exit_code: int) -> Outcome:
-    trace = traceback.format_exc()
+def failed(job: Job, error: Exception, message: str, exit_code: int) -> Outcome:
+    """The outcome of a file about which an exception was raised."""
+    trace = "".join(traceback.format_exception(error))
     return Outcome(job, "failed", None, exit_code, type(error).__name__, message, trace)
 
 
