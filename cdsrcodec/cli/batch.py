@@ -88,6 +88,7 @@ def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
     check_pipes(job.source, job.target)
     if job.target == PIPE and settings.as_json:
         raise click.UsageError("--json and OUT would both go to standard output. hint: name a file")
+    settings = _within_cores(settings)
     if settings.threads is not None:
         local.set_threads(settings.threads)
     convert = _reaching(conversion, settings, [job])
@@ -126,6 +127,7 @@ def _run_many(
     )
     _check_names(conversion, plan.jobs)
     warnings += _warnings(plan, conversion.kind, settings)
+    settings = _within_cores(settings)
     total = len(plan.unreadable) + len(plan.jobs)
     outcomes = _outcomes(conversion, plan, settings)
     with closing(outcomes):
@@ -169,6 +171,16 @@ def _outcomes(
                 yield Outcome(job, "skipped")
             else:
                 yield next(converted, None) or Outcome(job, "not_tried")
+
+
+def _within_cores(settings: Settings) -> Settings:
+    """No more threads than cores of this machine, which would only hinder each other."""
+    cores = local.usable_cores()
+    if settings.engine != "local" or settings.threads is None or settings.threads <= cores:
+        return settings
+    if not settings.quiet:
+        results.warn(f"--threads {settings.threads}: cut down to {cores}, one a core")
+    return replace(settings, threads=cores)
 
 
 def _engine(

@@ -109,9 +109,7 @@ def check_template(template: str, fields: Sequence[str] = TEMPLATE_FIELDS) -> st
         raise click.BadParameter(f"'{template}': {error}. hint: fields are {known}") from error
     for _, name, spec, conversion in parts:
         if name is not None and (name not in fields or spec or conversion):
-            raise click.BadParameter(
-                f"'{template}': no field {{{name}}}. hint: fields are {known}"
-            )
+            raise click.BadParameter(f"'{template}': no field {{{name}}}. hint: fields are {known}")
     return template
 
 

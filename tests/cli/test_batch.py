@@ -18,6 +18,7 @@ from PIL import Image
 
 import cdsrcodec
 from cdsrcodec.cli import options
+from cdsrcodec.cli.engines import local
 from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
 from cdsrcodec.imageio.writer import output_format
 
@@ -209,17 +210,34 @@ def test_a_missing_device_ends_the_batch_with_one_line(
     assert "2 not tried" in result.stderr
 
 
-def test_a_full_disk_is_a_failure_of_each_file_and_leaves_nothing(
-    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_ends_the_batch_and_leaves_nothing(
+    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, reason: int
 ) -> None:
     def fill_disk(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(reason, os.strerror(reason))
 
     monkeypatch.setattr(os, "fsync", fill_disk)
     result = run("encode", photos / "a.png", photos / "trip" / "c.jpg", "-o", out)
     assert result.exit_code == 9
-    assert result.stderr.count(": cannot be written: No space left on device\n") == 2
+    assert result.stderr.splitlines() == [
+        f"error: {out / 'a.cdsr'}: cannot be written: {os.strerror(reason)}",
+        "0 encoded, 1 failed, 1 not tried",
+        f"failed: {photos / 'a.png'}",
+    ]
     assert files_below(out) == []
+
+
+def test_another_error_of_writing_does_not_end_the_batch(
+    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    result = run("encode", photos / "a.png", photos / "trip" / "c.jpg", "-o", out)
+    assert result.exit_code == 9
+    assert "0 encoded, 2 failed" in result.stderr.splitlines()
 
 
 def test_max_pixels_refuses_larger_pictures(run: Run, stream: Path, picture: Path) -> None:
@@ -236,9 +254,25 @@ def test_threads_are_those_that_torch_uses(
 ) -> None:
     asked: list[int] = []
     monkeypatch.setattr("torch.set_num_threads", asked.append)
+    monkeypatch.setattr(local, "usable_cores", lambda: 4)
     assert run("encode", "--threads", "3", picture, out.with_suffix(".cdsr")).exit_code == 0
     assert run("encode", "--threads", "2", picture, "-o", out).exit_code == 0
     assert asked == [3, 2]
+
+
+def test_more_threads_than_cores_are_cut_down_with_a_warning(
+    run: Run, picture: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    monkeypatch.setattr(local, "usable_cores", lambda: 2)
+    command = ("encode", "-f", "--threads", "500", picture)
+    one, many = run(*command, out.with_suffix(".cdsr")), run(*command, "-o", out)
+    quiet = run(*command, "-o", out, "--quiet")
+    assert asked == [2, 2, 2]
+    warning = "warning: --threads 500: cut down to 2, one a core"
+    assert one.stderr.splitlines()[0] == many.stderr.splitlines()[0] == warning
+    assert quiet.stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from cdsrcodec.errors import CdsrError, DeviceError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 # A source and a target, and overwrite=True for one that is certainly ours, to a report.
 Convert: TypeAlias = "Callable[..., DataclassInstance]"
 
@@ -33,6 +35,7 @@ class Outcome:
         message: its line, naming the file.
         trace: its traceback, for --debug.
         attempts: how often it was begun: once, unless a worker of a cluster was lost.
+        is_final: whether no other file can do better: without its device, on a full disk.
     """
 
     job: Job
@@ -43,6 +46,7 @@ class Outcome:
     message: str = ""
     trace: str = ""
     attempts: int = 1
+    is_final: bool = False
 
 
 def attempt(convert: Convert, job: Job) -> Outcome:
@@ -70,7 +74,27 @@ def attempt(convert: Convert, job: Job) -> Outcome:
 def failed(job: Job, error: Exception, message: str, exit_code: int) -> Outcome:
     """The outcome of a file about which an exception was raised."""
     trace = "".join(traceback.format_exception(error))
-    return Outcome(job, "failed", None, exit_code, type(error).__name__, message, trace)
+    return Outcome(
+        job,
+        "failed",
+        None,
+        exit_code,
+        type(error).__name__,
+        message,
+        trace,
+        is_final=_is_final(error),
+    )
+
+
+def _is_final(error: BaseException | None) -> bool:
+    """Whether it, or what it came from, is a missing device or a full disk."""
+    while error is not None:
+        if isinstance(error, DeviceError):
+            return True
+        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            return True
+        error = error.__cause__
+    return False
 
 
 def lost(job: Job, message: str, attempts: int = 1) -> Outcome:
@@ -82,19 +106,29 @@ def lost(job: Job, message: str, attempts: int = 1) -> Outcome:
 
 
 def ends_the_batch(outcome: Outcome, fail_fast: bool) -> bool:
-    """Whether no other file should be begun; without its device no other one can do better."""
-    return outcome.status == "failed" and (fail_fast or outcome.error == DeviceError.__name__)
+    """Whether no other file should be begun."""
+    return outcome.status == "failed" and (fail_fast or outcome.is_final)
 
 
 def in_order(numbered: Iterable[tuple[int, Outcome]]) -> Iterator[Outcome]:
-    """Outcomes in the order of their numbers, from 0, each as soon as all before it are there."""
+    """Outcomes in the order of their numbers, from 0, each as soon as all before it are there.
+
+    If an interruption or error breaks them off, those that were waiting come before it.
+    """
     waiting: dict[int, Outcome] = {}
     told = 0
-    for number, outcome in numbered:
-        waiting[number] = outcome
-        while told in waiting:
-            yield waiting.pop(told)
-            told += 1
+    try:
+        for number, outcome in numbered:
+            waiting[number] = outcome
+            while told in waiting:
+                yield waiting.pop(told)
+                told += 1
+    except GeneratorExit:  # nobody listens any more
+        raise
+    except BaseException:
+        for number in sorted(waiting):
+            yield waiting.pop(number)
+        raise
 
 
 def limit_threads(threads: int) -> None:
