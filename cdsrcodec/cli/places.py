@@ -22,6 +22,7 @@ from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:// is a drive, no scheme
 _FILE = "file://"
 _THIS_MACHINE = {"", "localhost"}
+_EMPTY = "an empty name. hint: is a variable of the shell not set?"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def parse_place(text: str) -> Place:
         click.BadParameter: an empty name, or a file:// URL that names no file of this machine.
     """
     if not text:  # to pathlib the current folder
-        raise click.BadParameter("an empty name. hint: is a variable of the shell not set?")
+        raise click.BadParameter(_EMPTY)
     if not text.lower().startswith(_FILE):
         return Url(text) if _URL.match(text) else Path(text)
     from urllib.request import url2pathname  # takes its time, and few need it
@@ -85,6 +86,21 @@ def parse_place(text: str) -> Place:
     if host.lower() not in _THIS_MACHINE or "\0" in name:
         raise click.BadParameter(f"{text}: no file of this machine. hint: file:///FOLDER/NAME")
     return Path(name)
+
+
+class FileType(click.Path):
+    """The type of arguments that are paths of this machine, whether they are there or not."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """A path of what was given."""
+        if not os.fspath(value):
+            raise click.BadParameter(_EMPTY, ctx, param)
+        return super().convert(value, param, ctx)
 
 
 class PlaceType(click.Path):

@@ -263,9 +263,18 @@ def test_a_directory_as_input_is_an_access_error(
     assert fails(9, command, tmp_path, target).startswith(f"{tmp_path}: a directory. hint: name a")
 
 
-@pytest.mark.parametrize("names", [("", "x.cdsr"), ("in.png", ""), ("in.png", "-o", "")])
-def test_an_empty_name_is_wrong_usage(fails: Fails, names: tuple[str, ...]) -> None:
-    assert "an empty name. hint: " in fails(2, "encode", *names)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("encode", "", "x.cdsr"),
+        ("encode", "in.png", ""),
+        ("encode", "in.png", "-o", ""),
+        ("encode", "-o", "x", "--files-from", ""),
+        ("verify", ""),
+    ],
+)
+def test_an_empty_name_is_wrong_usage(fails: Fails, words: tuple[str, ...]) -> None:
+    assert "an empty name. hint: " in fails(2, *words)
 
 
 def test_a_missing_picture_is_an_access_error(fails: Fails, tmp_path: Path) -> None:
