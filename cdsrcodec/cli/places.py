@@ -69,7 +69,7 @@ Place: TypeAlias = Path | Url
 
 
 def parse_place(text: str) -> Place:
-    """A path, or a URL.
+    """A path, or a URL; "-" is the path that stands for a pipe, "./-" is a file.
 
     Raises:
         click.BadParameter: an empty name, or a file:// URL that names no file of this machine.
@@ -77,7 +77,11 @@ def parse_place(text: str) -> Place:
     if not text:  # to pathlib the current folder
         raise click.BadParameter(_EMPTY)
     if not text.lower().startswith(_FILE):
-        return Url(text) if _URL.match(text) else Path(text)
+        if _URL.match(text):
+            return Url(text)
+        path = Path(text)
+        # pathlib takes "./-" for the same.
+        return path.absolute() if str(path) == "-" != text else path
     from urllib.request import url2pathname  # takes its time, and few need it
 
     # Not by urlsplit, which would cut names at # and ?.

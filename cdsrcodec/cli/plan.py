@@ -54,7 +54,8 @@ class Plan:
 
     Attributes:
         jobs: in a fixed order: as named, folders sorted by name.
-        unreadable: folders that cannot be read, with the folder of their outputs, and why.
+        unreadable: folders that cannot be read (a URL may be a file too), with the folder of their
+            outputs, and why.
         left_out: files of folders that cannot be read here, by their extensions.
         empty: folders that were named and have nothing of all that.
     """
@@ -139,27 +140,30 @@ class _Found:
 def _find_files(inputs: Iterable[Place], kind: Kind, *, recursive: bool) -> _Found:
     found = _Found()
     for place in inputs:
-        # What is not asked for is not looked at: every look at a URL goes over the network.
-        if (isinstance(place, Url) and not recursive) or not is_folder(place):
-            found.files.append((place, PurePath()))
-        elif recursive:
-            count = found.count()
-            _search(place, kind, found)
-            if found.count() == count:
-                found.empty.append(place)
-        else:
-            raise click.UsageError(f"{place}: a directory. hint: -r takes the files in it")
+        try:
+            _look_at(place, kind, found, recursive=recursive)
+        except FileAccessError as error:
+            found.unreadable.append((place, PurePath(), error))
     return found
+
+
+def _look_at(place: Place, kind: Kind, found: _Found, *, recursive: bool) -> None:
+    """Add an input, or what is below it."""
+    # What is not asked for is not looked at: every look at a URL goes over the network.
+    if (isinstance(place, Url) and not recursive) or not is_folder(place):
+        found.files.append((place, PurePath()))
+    elif recursive:
+        count = found.count()
+        _search(place, kind, found)
+        if found.count() == count:
+            found.empty.append(place)
+    else:
+        raise click.UsageError(f"{place}: a directory. hint: -r takes the files in it")
 
 
 def _search(top: Place, kind: Kind, found: _Found) -> None:
     """Add what is below a folder."""
-    try:
-        names = find_below(top) if isinstance(top, Url) else _walk(top, found)
-    except FileAccessError as error:
-        found.unreadable.append((top, PurePath(), error))
-        return
-    for name in names:
+    for name in find_below(top) if isinstance(top, Url) else _walk(top, found):
         suffix = name.suffix.lower()
         if any(part.startswith(".") for part in name.parts):
             continue

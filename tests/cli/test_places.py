@@ -62,6 +62,25 @@ def test_a_url_has_the_parts_of_a_path() -> None:
     assert root.name == ""
 
 
+def test_a_url_that_cannot_be_looked_at_is_a_failure_among_others(
+    run: Run, picture: Path, tmp_path: Path
+) -> None:
+    result = run("encode", "-r", "nowhere://x", picture, "-o", tmp_path / "out")
+    assert result.exit_code == 9
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("error: nowhere://x: cannot be read: ")
+    assert lines[2:] == ["1 encoded, 1 failed", "failed: nowhere://x"]
+
+
+def test_a_file_may_be_called_as_the_pipe_is(
+    run: Run, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("encode", picture, "./-").exit_code == 0
+    assert cdsrcodec.verify_file(tmp_path / "-").width_px == 37
+    assert run("decode", "./-", "back.png").exit_code == 0
+
+
 @pytest.mark.parametrize("command", ["encode", "decode", "upscale"])
 def test_an_output_with_a_slash_at_its_end_is_no_file(
     fails: Fails, command: str, tmp_path: Path
