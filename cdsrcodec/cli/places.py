@@ -79,9 +79,9 @@ def parse_place(text: str) -> Place:
     if not text.lower().startswith(_FILE):
         if _URL.match(text):
             return Url(text)
-        path = Path(text)
+        local = Path(text)
         # pathlib takes "./-" for the same.
-        return path.absolute() if str(path) == "-" != text else path
+        return local.absolute() if str(local) == "-" != text else local
     from urllib.request import url2pathname  # takes its time, and few need it
 
     # Not by urlsplit, which would cut names at # and ?.
