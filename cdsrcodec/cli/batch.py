@@ -6,21 +6,21 @@ import functools
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import click
 
-from cdsrcodec.cli import options, results
+from cdsrcodec.cli import results
+from cdsrcodec.cli.batch_options import Settings
 from cdsrcodec.cli.engines import local, ray_engine
-from cdsrcodec.cli.engines.outcomes import Convert, Outcome, attempt
-from cdsrcodec.cli.places import Place, exists, make_folder
-from cdsrcodec.cli.plan import Job, check_template, plan_jobs, split_list
+from cdsrcodec.cli.engines.outcomes import Convert, Outcome, attempt, failed
+from cdsrcodec.cli.places import Place, exists, make_folder, parse_file, parse_place
+from cdsrcodec.cli.plan import Job, Kind, Plan, plan_jobs, split_list
 from cdsrcodec.cli.spooling import PIPE, check_pipes, convert_spooled, is_spooled
 from cdsrcodec.errors import FileAccessError
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 METAVAR = "IN OUT | IN... -o DIR"
 
 
@@ -34,7 +34,7 @@ class Conversion:
         describe: the line about a report.
         done: "encoded" or "decoded".
         device: as it was asked for.
-        suffixes: of the files that are taken from folders.
+        kind: which files are taken from folders.
         extension: of the outputs, for their names and the format on standard output.
         check_name: refuses the name of an output with a ValueError, before any work is done.
     """
@@ -43,82 +43,9 @@ class Conversion:
     describe: Callable[[Any], str]
     done: str
     device: str
-    suffixes: frozenset[str]
+    kind: Kind
     extension: str
     check_name: Callable[[str], None] | None = None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Values of `shared_options`, by the names of their parameters."""
-
-    folder: Place | None
-    recursive: bool
-    template: str | None
-    list_file: Path | None
-    skip_existing: bool
-    fail_fast: bool
-    workers: int | None
-    threads: int | None
-    engine: Literal["local", "ray"]
-    ray_address: str | None
-    overwrite: bool
-    as_json: bool
-    quiet: bool
-    verbose: bool
-
-
-_OPTIONS = (
-    click.option(
-        "-o", "--output", "folder", metavar="DIR", type=options.PLACE,
-        help="Folder of the outputs: every argument is an input then. Made if missing.",
-    ),
-    click.option("-r", "--recursive", is_flag=True, help="With -o: take the files in folders too."),
-    click.option(
-        "--template", metavar="NAME", type=check_template,
-        help="With -o: name of an output, of the fields {stem} {name} {ext} {parent}.",
-    ),
-    click.option(
-        "--files-from", "list_file", metavar="FILE", type=options.FILE,
-        help="With -o: read inputs from FILE or -, one a line or NUL-separated.",
-    ),
-    click.option(
-        "--skip-existing", is_flag=True, help="With -o: leave out files whose output exists."
-    ),
-    click.option("--fail-fast", is_flag=True, help="With -o: stop at the first failure."),
-    click.option(
-        "-j", "--jobs", "workers", metavar="N", type=click.IntRange(min=1),
-        help="With -o: convert N files at a time, in processes.  [default: 1]",
-    ),
-    click.option(
-        "--threads", metavar="N", type=click.IntRange(min=1),
-        help="CPU threads, shared by all -j.  [default: one a core]",
-    ),
-    click.option(
-        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
-        help="With -o: what converts, this machine or a Ray cluster.",
-    ),
-    click.option(
-        "--ray-address", metavar="ADDRESS",
-        help="Of the cluster, with --engine ray.  [default: one is started here]",
-    ),
-    click.option("--json", "as_json", is_flag=True, help="One JSON object a file on stdout."),
-    click.option("--quiet", is_flag=True, help="Tell nothing but errors."),
-)  # fmt: skip
-
-
-def shared_options(command: Command) -> Command:
-    """Add the options of `Settings` to a command, which gets them as `settings`."""
-
-    @functools.wraps(command)
-    def with_settings(**values: Any) -> Any:  # noqa: ANN401 - whatever the command takes and gives
-        chosen = {field.name: values.pop(field.name) for field in fields(Settings)}
-        return command(settings=Settings(**chosen), **values)
-
-    own = (*_OPTIONS, options.overwrite_option, options.verbose_option)
-    for option in reversed(own):
-        with_settings = option(with_settings)
-    return with_settings  # type: ignore[return-value]
 
 
 def shows_steps(settings: Settings) -> bool:
@@ -133,7 +60,7 @@ def with_steps(conversion: Conversion, on_step: Callable[[int, int], None] | Non
     return replace(conversion, convert=functools.partial(conversion.convert, on_step=on_step))
 
 
-def run(conversion: Conversion, paths: tuple[Place, ...], settings: Settings) -> int:
+def run(conversion: Conversion, names: tuple[str, ...], settings: Settings) -> int:
     """Convert one file, or the files of a batch, and give the exit code.
 
     Raises:
@@ -147,12 +74,13 @@ def run(conversion: Conversion, paths: tuple[Place, ...], settings: Settings) ->
     if settings.ray_address is not None and settings.engine != "ray":
         raise click.UsageError("--ray-address belongs to --engine ray")
     if settings.folder is not None:
-        return _run_many(conversion, paths, settings, settings.folder)
+        return _run_many(conversion, names, settings, settings.folder)
     _refuse_batch_options(settings)
-    if len(paths) != 2:
-        count = len(paths) or "no"
+    if len(names) != 2:
+        count = len(names) or "no"
         raise click.UsageError(f"{count} file name(s). hint: give IN and OUT, or IN... and -o DIR")
-    return _run_one(conversion, Job(*paths), settings)
+    source, target = names
+    return _run_one(conversion, Job(parse_place(source), parse_file(target)), settings)
 
 
 def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
@@ -160,6 +88,7 @@ def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
     check_pipes(job.source, job.target)
     if job.target == PIPE and settings.as_json:
         raise click.UsageError("--json and OUT would both go to standard output. hint: name a file")
+    settings = _within_cores(settings)
     if settings.threads is not None:
         local.set_threads(settings.threads)
     convert = _reaching(conversion, settings, [job])
@@ -175,33 +104,58 @@ def _run_one(conversion: Conversion, job: Job, settings: Settings) -> int:
 
 
 def _run_many(
-    conversion: Conversion, paths: tuple[Place, ...], settings: Settings, folder: Place
+    conversion: Conversion, names: tuple[str, ...], settings: Settings, folder: Place
 ) -> int:
+    paths = [parse_place(name) for name in names]
+    warnings: list[str] = []
     if settings.list_file is not None:
-        paths += tuple(split_list(_read_list(settings.list_file)))
+        listed = split_list(_read_list(settings.list_file))
+        if not listed:
+            warnings.append(f"{settings.list_file}: no names in it")
+        paths += listed
     elif not paths:
         raise click.UsageError("no file names. hint: give IN... or --files-from")
     if PIPE in paths:
         raise click.UsageError("- has no name for an output in DIR. hint: give IN and OUT")
     template = settings.template
-    jobs = plan_jobs(
+    plan = plan_jobs(
         paths,
         folder,
         template=f"{{stem}}.{conversion.extension}" if template is None else template,
-        suffixes=conversion.suffixes,
+        kind=conversion.kind,
         recursive=settings.recursive,
     )
-    _check_names(conversion, jobs)
-    outcomes = _outcomes(conversion, jobs, settings)
+    _check_names(conversion, plan.jobs)
+    warnings += _warnings(plan, conversion.kind, settings)
+    settings = _within_cores(settings)
+    total = len(plan.unreadable) + len(plan.jobs)
+    outcomes = _outcomes(conversion, plan, settings)
     with closing(outcomes):
-        return results.tell_all(outcomes, len(jobs), _style(conversion, settings))
+        return results.tell_all(outcomes, total, _style(conversion, settings), warnings)
+
+
+def _warnings(plan: Plan, kind: Kind, settings: Settings) -> list[str]:
+    """What is to be said of files and folders that are no part of the batch."""
+    lines = [f"{folder}: no {kind.name} in it" for folder in plan.empty]
+    if settings.verbose:
+        lines += [f"{place}: a picture that cannot be read here" for place in plan.left_out]
+    if plan.left_out:
+        count = len(plan.left_out)
+        suffixes = ", ".join(sorted({place.suffix.lower() for place in plan.left_out}))
+        files = "file" if count == 1 else "files"
+        lines.append(f"{count} {files} of other picture types left out: {suffixes}")
+    return lines
 
 
 def _outcomes(
-    conversion: Conversion, jobs: list[Job], settings: Settings
+    conversion: Conversion, plan: Plan, settings: Settings
 ) -> Generator[Outcome, None, None]:
-    """Of all jobs in their order, but for those that are left out because the batch has ended."""
-    due = [job for job in jobs if not (settings.skip_existing and exists(job.target))]
+    """Of the folders that cannot be read, and of all jobs in their order."""
+    for job, error in plan.unreadable:
+        yield failed(job, error, str(error), error.exit_code)
+    done = {job for job in plan.jobs if settings.skip_existing and exists(job.target)}
+    has_ended = settings.fail_fast and bool(plan.unreadable)
+    due = [] if has_ended else [job for job in plan.jobs if job not in done]
     for folder in sorted({job.target.parent for job in due}, key=str):
         make_folder(folder)
     converted = _engine(conversion, settings)(
@@ -211,13 +165,22 @@ def _outcomes(
         threads=settings.threads,
         fail_fast=settings.fail_fast,
     )
-    is_due = set(due)
     with closing(converted):
-        for job in jobs:
-            if job not in is_due:
+        for job in plan.jobs:
+            if job in done:
                 yield Outcome(job, "skipped")
-            elif outcome := next(converted, None):
-                yield outcome
+            else:
+                yield next(converted, None) or Outcome(job, "not_tried")
+
+
+def _within_cores(settings: Settings) -> Settings:
+    """No more threads than cores of this machine, which would only hinder each other."""
+    cores = local.usable_cores()
+    if settings.engine != "local" or settings.threads is None or settings.threads <= cores:
+        return settings
+    if not settings.quiet:
+        results.warn(f"--threads {settings.threads}: cut down to {cores}, one a core")
+    return replace(settings, threads=cores)
 
 
 def _engine(

@@ -9,13 +9,13 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, options
+from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
-from cdsrcodec.cli.places import Place
-from cdsrcodec.cli.plan import STREAM_SUFFIXES
+from cdsrcodec.cli.plan import STREAMS
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
+@click.argument("names", metavar=batch.METAVAR, nargs=-1, type=options.NAME)
 @click.option(
     "--sr",
     type=click.Choice([1, 4]),
@@ -25,13 +25,13 @@ from cdsrcodec.cli.plan import STREAM_SUFFIXES
 )
 @options.upscaler_option
 @picture_options
-@batch.shared_options
+@shared_options
 @options.debug_option
 def decode(
-    paths: tuple[Place, ...],
+    names: tuple[str, ...],
     sr: Literal[1, 4],
     upscaler: str | None,
-    settings: batch.Settings,
+    settings: Settings,
     pictures: PictureSettings,
 ) -> None:
     """Decode IN (.cdsr) to the picture OUT, or each IN to a picture in DIR.
@@ -41,12 +41,12 @@ def decode(
     """
     write_pictures(
         partial(cdsrcodec.decode_file, sr=sr),
-        paths,
+        names,
         settings,
         pictures,
         upscaler=upscaler,
         is_enlarged=sr != 1,
         doing="decoding",
         done="decoded",
-        suffixes=STREAM_SUFFIXES,
+        kind=STREAMS,
     )

@@ -9,10 +9,11 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, options
+from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.effort import effort_option
-from cdsrcodec.cli.places import Place
+from cdsrcodec.cli.plan import PICTURES
 from cdsrcodec.cli.steps import steps_display
-from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES, check_stream_name
+from cdsrcodec.imageio.suffixes import check_stream_name
 from cdsrcodec.models.registry import check_settings
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
+@click.argument("names", metavar=batch.METAVAR, nargs=-1, type=options.NAME)
 @options.quality_option
 @click.option(
     "--target-size", "target_size_bytes", type=options.parse_size, metavar="BYTES",
@@ -46,12 +47,12 @@ if TYPE_CHECKING:
 @options.device_option
 @options.max_memory_option
 @options.max_pixels_option
-@batch.shared_options
+@shared_options
 @options.debug_option
 @click.pass_context
 def encode(
     ctx: click.Context,
-    paths: tuple[Place, ...],
+    names: tuple[str, ...],
     quality: float | None,
     target_size_bytes: int | None,
     target_bpp: float | None,
@@ -65,7 +66,7 @@ def encode(
     device: str,
     max_memory_bytes: int | None,
     max_pixels: int,
-    settings: batch.Settings,
+    settings: Settings,
 ) -> None:
     """Encode the picture IN to OUT (.cdsr), or each IN to a file in DIR.
 
@@ -103,13 +104,13 @@ def encode(
         partial(_describe, tells_quality=any(goal is not None for goal in goals[1:])),
         "encoded",
         device,
-        PICTURE_SUFFIXES,
+        PICTURES,
         "cdsr",
         check_stream_name,
     )
     is_shown = effort > 0 and batch.shows_steps(settings)
     with steps_display("refining", is_shown=is_shown) as on_step:
-        ctx.exit(batch.run(batch.with_steps(conversion, on_step), paths, settings))
+        ctx.exit(batch.run(batch.with_steps(conversion, on_step), names, settings))
 
 
 def _describe(report: EncodeReport, *, tells_quality: bool) -> str:

@@ -12,7 +12,7 @@ import click
 
 from cdsrcodec.api import DEFAULT_QUALITY
 from cdsrcodec.cli.failures import ask_for_tracebacks
-from cdsrcodec.cli.places import PlaceType
+from cdsrcodec.cli.places import FileType, PlaceType
 from cdsrcodec.container import Limits
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
 from cdsrcodec.models.registry import CDSR1, CODECS, DEFAULT_METRIC, METRICS
@@ -26,7 +26,9 @@ from cdsrcodec.sr.registry import (
 
 # Whether it exists and may be read or written is for the API to say: its errors
 # have exit codes of their own, Click's would all be wrong usage.
-FILE = click.Path(readable=False, path_type=Path)
+FILE = FileType(readable=False, path_type=Path)
+# The text of a name, for `batch.run` to parse: what it may be depends on other options.
+NAME = click.Path(readable=False)
 # A file or folder that may also be a URL.
 PLACE = PlaceType(readable=False, path_type=Path)
 

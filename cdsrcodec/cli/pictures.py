@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from cdsrcodec.cli import batch, options
-from cdsrcodec.cli.places import Place
+from cdsrcodec.cli.batch_options import Settings
+from cdsrcodec.cli.plan import Kind
 from cdsrcodec.cli.spooling import PIPE
 from cdsrcodec.cli.steps import steps_display
 
@@ -61,28 +62,28 @@ def picture_options(command: Command) -> Command:
 
 def write_pictures(
     convert: Callable[..., DecodeReport],
-    paths: tuple[Place, ...],
-    settings: batch.Settings,
+    names: tuple[str, ...],
+    settings: Settings,
     pictures: PictureSettings,
     *,
     upscaler: str | None,
     is_enlarged: bool,
     doing: str,
     done: str,
-    suffixes: frozenset[str],
+    kind: Kind,
 ) -> NoReturn:
-    """Check the options, convert what paths say, and end with the exit code.
+    """Check the options, convert what was named, and end with the exit code.
 
     Args:
         convert: a function of the API from a file to a picture file.
-        paths: IN and OUT, or INs.
+        names: IN and OUT, or INs.
         settings: of the batch.
         pictures: of the pictures.
         upscaler: what enlarges; None for the default one, or nothing.
         is_enlarged: whether anything is.
         doing: "decoding" or "enlarging".
         done: "decoded" or "enlarged".
-        suffixes: of the files that are taken from folders.
+        kind: which files are taken from folders.
 
     Raises:
         click.UsageError: options that do not fit together.
@@ -91,7 +92,7 @@ def write_pictures(
     options.check_upscaler(upscaler, is_used=is_enlarged)
     options.check_weights(pictures.upscaler_weights, upscaler, is_used=is_enlarged)
     options.check_precision(pictures.precision, upscaler, is_used=is_enlarged)
-    check_format(pictures.format_name, paths, settings)
+    check_format(pictures.format_name, names, settings)
     conversion = batch.Conversion(
         functools.partial(
             convert,
@@ -107,17 +108,15 @@ def write_pictures(
         describe,
         done,
         pictures.device,
-        suffixes,
+        kind,
         pictures.format_name or DEFAULT_FORMAT,
     )
     with steps_display(doing, is_shown=batch.shows_steps(settings)) as on_step:
-        code = batch.run(batch.with_steps(conversion, on_step), paths, settings)
+        code = batch.run(batch.with_steps(conversion, on_step), names, settings)
     click.get_current_context().exit(code)
 
 
-def check_format(
-    format_name: str | None, paths: tuple[Place, ...], settings: batch.Settings
-) -> None:
+def check_format(format_name: str | None, names: tuple[str, ...], settings: Settings) -> None:
     """Refuse two words about the format, and a template that can name no picture.
 
     Raises:
@@ -129,7 +128,7 @@ def check_format(
 
         output_format(Path(settings.template))
     names_format = settings.template is not None or (
-        settings.folder is None and paths[-1:] != (PIPE,)
+        settings.folder is None and names[-1:] != (str(PIPE),)
     )
     if format_name is not None and names_format:
         raise click.UsageError("--format contradicts a name. hint: its extension is the format")

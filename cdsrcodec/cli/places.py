@@ -22,6 +22,7 @@ from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:// is a drive, no scheme
 _FILE = "file://"
 _THIS_MACHINE = {"", "localhost"}
+_EMPTY = "an empty name. hint: is a variable of the shell not set?"
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,19 @@ Place: TypeAlias = Path | Url
 
 
 def parse_place(text: str) -> Place:
-    """A path, or a URL.
+    """A path, or a URL; "-" is the path that stands for a pipe, "./-" is a file.
 
     Raises:
-        click.BadParameter: a file:// URL that names no file of this machine.
+        click.BadParameter: an empty name, or a file:// URL that names no file of this machine.
     """
+    if not text:  # to pathlib the current folder
+        raise click.BadParameter(_EMPTY)
     if not text.lower().startswith(_FILE):
-        return Url(text) if _URL.match(text) else Path(text)
+        if _URL.match(text):
+            return Url(text)
+        local = Path(text)
+        # pathlib takes "./-" for the same.
+        return local.absolute() if str(local) == "-" != text else local
     from urllib.request import url2pathname  # takes its time, and few need it
 
     # Not by urlsplit, which would cut names at # and ?.
@@ -83,6 +90,21 @@ def parse_place(text: str) -> Place:
     if host.lower() not in _THIS_MACHINE or "\0" in name:
         raise click.BadParameter(f"{text}: no file of this machine. hint: file:///FOLDER/NAME")
     return Path(name)
+
+
+class FileType(click.Path):
+    """The type of arguments that are paths of this machine, whether they are there or not."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """A path of what was given."""
+        if not os.fspath(value):
+            raise click.BadParameter(_EMPTY, ctx, param)
+        return super().convert(value, param, ctx)
 
 
 class PlaceType(click.Path):
@@ -99,6 +121,24 @@ class PlaceType(click.Path):
         if isinstance(place, Path):
             super().convert(place, param, ctx)  # as far as anything is checked
         return place
+
+
+def parse_file(text: str) -> Place:
+    """A path or a URL of a file to be written; of a slash at its end a path keeps nothing.
+
+    Raises:
+        FileAccessError: the name of a folder: it ends in a slash.
+        click.BadParameter: as parse_place.
+    """
+    place = parse_place(text)
+    separators = ("/",) if isinstance(place, Url) else ("/", os.sep)
+    if not text.endswith(separators):
+        return place
+    if is_folder(place):
+        raise FileAccessError(f"{text}: a directory. hint: name a file in it")
+    raise FileAccessError(
+        f"{text}: no such folder. hint: create it, or use -o {text.rstrip('/' + os.sep)}"
+    )
 
 
 def exists(place: Place) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from string import Formatter
 
@@ -16,8 +16,8 @@ import click
 
 from cdsrcodec.cli.places import Place, Url, find_below, is_folder, parse_place
 from cdsrcodec.errors import FileAccessError
+from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
 
-STREAM_SUFFIXES = frozenset({".cdsr"})
 TEMPLATE_FIELDS = ("stem", "name", "ext", "parent")
 
 
@@ -29,34 +29,72 @@ class Job:
     target: Place
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Which files are taken from folders.
+
+    Attributes:
+        name: of several.
+        suffixes: their extensions, in small letters.
+        unreadable: those of files that users take for the same, but that cannot be read here.
+    """
+
+    name: str
+    suffixes: frozenset[str]
+    unreadable: frozenset[str] = frozenset()
+
+
+PICTURES = Kind("pictures", PICTURE_SUFFIXES, UNREADABLE_SUFFIXES)
+STREAMS = Kind(".cdsr files", frozenset({".cdsr"}))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, and what was found beside it.
+
+    Attributes:
+        jobs: in a fixed order: as named, folders sorted by name.
+        unreadable: folders that cannot be read (a URL may be a file too), with the folder of their
+            outputs, and why.
+        left_out: files of folders that cannot be read here, by their extensions.
+        empty: folders that were named and have nothing of all that.
+    """
+
+    jobs: list[Job]
+    unreadable: list[tuple[Job, FileAccessError]]
+    left_out: list[Place]
+    empty: list[Place]
+
+
 def plan_jobs(
     inputs: Iterable[Place],
     folder: Place,
     *,
     template: str,
-    suffixes: frozenset[str],
+    kind: Kind,
     recursive: bool,
-) -> list[Job]:
-    """The files of a batch in a fixed order: as named, folders sorted by name.
+) -> Plan:
+    """The files of a batch, and where they go.
 
     Args:
         inputs: files, and with `recursive` folders; paths and URLs.
         folder: of the outputs.
         template: name of an output below its folder, checked by `check_template`.
-        suffixes: extensions, in small letters, of the files that are taken from folders.
+        kind: which files are taken from folders.
         recursive: take the files of folders, all levels; no hidden ones, no linked folders.
 
     Raises:
         click.UsageError: a folder without `recursive`, an output that would lie outside
             of `folder`, two inputs with one output, or an output that is an input too.
-        FileAccessError: a folder cannot be read.
     """
+    found = _find_files(inputs, kind, recursive=recursive)
     jobs = {
         (_absolute(source), place): Job(source, folder / place / _name(template, source))
-        for source, place in _find_files(inputs, suffixes, recursive=recursive)
+        for source, place in found.files
     }
     _refuse_collisions(jobs.values())
-    return list(jobs.values())
+    unreadable = [(Job(source, folder / place), error) for source, place, error in found.unreadable]
+    return Plan(list(jobs.values()), unreadable, found.left_out, found.empty)
 
 
 def check_template(template: str, fields: Sequence[str] = TEMPLATE_FIELDS) -> str:
@@ -70,11 +108,9 @@ def check_template(template: str, fields: Sequence[str] = TEMPLATE_FIELDS) -> st
         parts = list(Formatter().parse(template))
     except ValueError as error:
         raise click.BadParameter(f"'{template}': {error}. hint: fields are {known}") from error
-    for _, field, spec, conversion in parts:
-        if field is not None and (field not in fields or spec or conversion):
-            raise click.BadParameter(
-                f"'{template}': no field {{{field}}}. hint: fields are {known}"
-            )
+    for _, name, spec, conversion in parts:
+        if name is not None and (name not in fields or spec or conversion):
+            raise click.BadParameter(f"'{template}': no field {{{name}}}. hint: fields are {known}")
     return template
 
 
@@ -87,33 +123,68 @@ def split_list(data: bytes) -> list[Place]:
     return [parse_place(os.fsdecode(name)) for name in names if name]
 
 
-def _find_files(
-    inputs: Iterable[Place], suffixes: frozenset[str], *, recursive: bool
-) -> Iterator[tuple[Place, PurePath]]:
-    """Each file, and the place of its folder below the input that it comes from."""
+@dataclass(frozen=True)
+class _Found:
+    """What the inputs are or hold, with the place of its folder below the input it comes from."""
+
+    files: list[tuple[Place, PurePath]] = field(default_factory=list)
+    unreadable: list[tuple[Place, PurePath, FileAccessError]] = field(default_factory=list)
+    left_out: list[Place] = field(default_factory=list)
+    empty: list[Place] = field(default_factory=list)
+
+    def count(self) -> int:
+        """How many there are of all but empty folders."""
+        return len(self.files) + len(self.unreadable) + len(self.left_out)
+
+
+def _find_files(inputs: Iterable[Place], kind: Kind, *, recursive: bool) -> _Found:
+    found = _Found()
     for place in inputs:
-        # What is not asked for is not looked at: every look at a URL goes over the network.
-        if (isinstance(place, Url) and not recursive) or not is_folder(place):
-            yield place, PurePath()
-        elif recursive:
-            below = find_below(place) if isinstance(place, Url) else _walk(place)
-            for name in below:
-                is_hidden = any(part.startswith(".") for part in name.parts)
-                if not is_hidden and name.suffix.lower() in suffixes:
-                    yield place / name, name.parent
-        else:
-            raise click.UsageError(f"{place}: a directory. hint: -r takes the files in it")
+        try:
+            _look_at(place, kind, found, recursive=recursive)
+        except FileAccessError as error:
+            found.unreadable.append((place, PurePath(), error))
+    return found
 
 
-def _walk(top: Path) -> Iterator[PurePath]:
+def _look_at(place: Place, kind: Kind, found: _Found, *, recursive: bool) -> None:
+    """Add an input, or what is below it."""
+    # What is not asked for is not looked at: every look at a URL goes over the network.
+    if (isinstance(place, Url) and not recursive) or not is_folder(place):
+        found.files.append((place, PurePath()))
+    elif recursive:
+        count = found.count()
+        _search(place, kind, found)
+        if found.count() == count:
+            found.empty.append(place)
+    else:
+        raise click.UsageError(f"{place}: a directory. hint: -r takes the files in it")
+
+
+def _search(top: Place, kind: Kind, found: _Found) -> None:
+    """Add what is below a folder."""
+    for name in find_below(top) if isinstance(top, Url) else _walk(top, found):
+        suffix = name.suffix.lower()
+        if any(part.startswith(".") for part in name.parts):
+            continue
+        if suffix in kind.suffixes:
+            found.files.append((top / name, name.parent))
+        elif suffix in kind.unreadable:
+            found.left_out.append(top / name)
+
+
+def _walk(top: Path, found: _Found) -> Iterator[PurePath]:
     """The files below a folder, none of hidden or linked folders, relative to it."""
-    for folder, subfolders, names in os.walk(top, onerror=_raise_unreadable):
+
+    def note_unreadable(error: OSError) -> None:
+        folder = Path(error.filename or top)
+        failure = FileAccessError(f"{folder}: cannot be read: {error.strerror}")
+        failure.__cause__ = error
+        found.unreadable.append((folder, folder.relative_to(top), failure))
+
+    for folder, subfolders, names in os.walk(top, onerror=note_unreadable):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         yield from (Path(folder, name).relative_to(top) for name in sorted(names))
-
-
-def _raise_unreadable(error: OSError) -> None:
-    raise FileAccessError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
 def _name(template: str, source: Place) -> PurePath:

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -28,7 +28,8 @@ class Style:
         done: what a file without an error is: "encoded" or "decoded".
         describe: the line about one, after its name, of its report.
         device: the one that was asked for.
-        as_json: one JSON object a file on stdout and nothing on stderr but the bar.
+        as_json: one JSON object a file on stdout, and on stderr nothing but the bar and what is
+            about no file of the batch.
         quiet: nothing but errors; no bar.
         verbose: a line for each file beside the bar too, and for those that were skipped.
     """
@@ -41,8 +42,17 @@ class Style:
     verbose: bool = False
 
 
-def tell_all(outcomes: Iterator[Outcome], total: int, style: Style) -> int:
-    """Tell outcomes as they come, sum up, and give the exit code: that of the first failure."""
+def tell_all(
+    outcomes: Iterator[Outcome], total: int, style: Style, warnings: Sequence[str] = ()
+) -> int:
+    """Tell outcomes as they come, sum up, and give the exit code: that of the first failure.
+
+    Args:
+        outcomes: of the files of the batch.
+        total: how many there will be.
+        style: how to tell them.
+        warnings: lines about what is no file of the batch.
+    """
     stdout = sys.stdout  # an engine may keep what its libraries print away from there
     counts: Counter[str] = Counter()
     failed: list[Outcome] = []
@@ -53,17 +63,26 @@ def tell_all(outcomes: Iterator[Outcome], total: int, style: Style) -> int:
                 tell_device(outcome, style, say)
             tell_warnings(outcome, style, say)
             tell(outcome, lines, say, stdout)
-            advance()
+            if outcome.status != "not_tried":
+                advance()
             if outcome.status == "failed":
                 failed.append(outcome)
+    if not style.quiet:
+        for warning in warnings:
+            warn(warning)
     if not (style.as_json or style.quiet):
-        _sum_up(counts, failed, total, style.done)
+        _sum_up(counts, failed, style.done)
     return failed[0].exit_code if failed else 0
 
 
 def say_on_stderr(line: str) -> None:
     """Print a line, or several, on stderr."""
     click.echo(line, err=True)
+
+
+def warn(message: str) -> None:
+    """Print a line about what is no file of the batch, on stderr."""
+    say_on_stderr(failures.printable(f"warning: {message}"))
 
 
 def tell(
@@ -165,12 +184,14 @@ def _progress(total: int, style: Style) -> Iterator[tuple[Callable[[], None], Sa
         )
 
 
-def _sum_up(counts: Counter[str], failed: list[Outcome], total: int, done: str) -> None:
+def _sum_up(counts: Counter[str], failed: list[Outcome], done: str) -> None:
     """How many became what, and the list of those that failed."""
     parts = [f"{counts['ok']} {done}"]
-    parts += [f"{counts[status]} {status}" for status in ("skipped", "failed") if counts[status]]
-    if total > counts.total():
-        parts.append(f"{total - counts.total()} not tried")
+    parts += [
+        f"{counts[status]} {status.replace('_', ' ')}"
+        for status in ("skipped", "failed", "not_tried")
+        if counts[status]
+    ]
     say_on_stderr(", ".join(parts))
     for outcome in failed:
         say_on_stderr(failures.printable(f"failed: {outcome.job.source}"))

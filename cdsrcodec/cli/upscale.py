@@ -6,21 +6,21 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import batch, options
+from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
-from cdsrcodec.cli.places import Place
-from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
+from cdsrcodec.cli.plan import PICTURES
 
 
 @click.command()
-@click.argument("paths", metavar=batch.METAVAR, nargs=-1, type=options.PLACE)
+@click.argument("names", metavar=batch.METAVAR, nargs=-1, type=options.NAME)
 @options.pixel_upscaler_option
 @picture_options
-@batch.shared_options
+@shared_options
 @options.debug_option
 def upscale(
-    paths: tuple[Place, ...],
+    names: tuple[str, ...],
     upscaler: str,
-    settings: batch.Settings,
+    settings: Settings,
     pictures: PictureSettings,
 ) -> None:
     """Enlarge the picture IN four times each way to OUT, or each IN to a picture in DIR.
@@ -30,12 +30,12 @@ def upscale(
     """
     write_pictures(
         cdsrcodec.upscale_file,
-        paths,
+        names,
         settings,
         pictures,
         upscaler=upscaler,
         is_enlarged=True,
         doing="enlarging",
         done="enlarged",
-        suffixes=PICTURE_SUFFIXES,
+        kind=PICTURES,
     )

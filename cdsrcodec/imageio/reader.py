@@ -76,7 +76,8 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
         max_pixels: largest width x height, checked before pixels are decoded.
 
     Raises:
-        FileAccessError: the file is missing or may not be read; of a pipe, no room for its bytes.
+        FileAccessError: a directory; the file is missing or may not be read; of a pipe, no room
+            for its bytes.
         InputImageError: not an image, damaged, animated, or refused by `to_picture`.
         LimitError: more than max_pixels, or more than Pillow agrees to open.
     """
@@ -97,7 +98,7 @@ def _open_seekable(path: Path) -> BinaryIO:
             copy = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for it closes it
             shutil.copyfileobj(file, copy)
     except IsADirectoryError as error:
-        raise InputImageError(f"{path}: a directory, not an image. hint: name a file") from error
+        raise FileAccessError(f"{path}: a directory. hint: name a picture file") from error
     except OSError as error:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
     copy.seek(0)

@@ -10,8 +10,8 @@ PICTURE_SUFFIXES = frozenset({
     ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png",
     ".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp", ".xbm", ".xpm",
 })  # fmt: skip
-# Of pictures that are somebody's only copy all the same.
-_OTHER_SUFFIXES = frozenset({
+# Of pictures that cannot be read here, and are somebody's only copy all the same.
+UNREADABLE_SUFFIXES = frozenset({
     ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".hif", ".jxl", ".nef",
     ".orf", ".pef", ".psb", ".raf", ".rw2", ".srw", ".svg", ".xcf",
 })  # fmt: skip
@@ -23,7 +23,7 @@ def check_stream_name(target: PurePath | str) -> None:
     Raises:
         ValueError: the extension is that of a picture format.
     """
-    if PurePath(target).suffix.lower() in PICTURE_SUFFIXES | _OTHER_SUFFIXES:
+    if PurePath(target).suffix.lower() in PICTURE_SUFFIXES | UNREADABLE_SUFFIXES:
         raise ValueError(
             f"{target}: the name of a picture, but a .cdsr file is to be written. "
             "hint: name it .cdsr; many pictures need -o DIR"

@@ -18,6 +18,7 @@ from PIL import Image
 
 import cdsrcodec
 from cdsrcodec.cli import options
+from cdsrcodec.cli.engines import local
 from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
 from cdsrcodec.imageio.writer import output_format
 
@@ -209,17 +210,34 @@ def test_a_missing_device_ends_the_batch_with_one_line(
     assert "2 not tried" in result.stderr
 
 
-def test_a_full_disk_is_a_failure_of_each_file_and_leaves_nothing(
-    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_ends_the_batch_and_leaves_nothing(
+    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, reason: int
 ) -> None:
     def fill_disk(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(reason, os.strerror(reason))
 
     monkeypatch.setattr(os, "fsync", fill_disk)
     result = run("encode", photos / "a.png", photos / "trip" / "c.jpg", "-o", out)
     assert result.exit_code == 9
-    assert result.stderr.count(": cannot be written: No space left on device\n") == 2
+    assert result.stderr.splitlines() == [
+        f"error: {out / 'a.cdsr'}: cannot be written: {os.strerror(reason)}",
+        "0 encoded, 1 failed, 1 not tried",
+        f"failed: {photos / 'a.png'}",
+    ]
     assert files_below(out) == []
+
+
+def test_another_error_of_writing_does_not_end_the_batch(
+    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    result = run("encode", photos / "a.png", photos / "trip" / "c.jpg", "-o", out)
+    assert result.exit_code == 9
+    assert "0 encoded, 2 failed" in result.stderr.splitlines()
 
 
 def test_max_pixels_refuses_larger_pictures(run: Run, stream: Path, picture: Path) -> None:
@@ -236,9 +254,25 @@ def test_threads_are_those_that_torch_uses(
 ) -> None:
     asked: list[int] = []
     monkeypatch.setattr("torch.set_num_threads", asked.append)
+    monkeypatch.setattr(local, "usable_cores", lambda: 4)
     assert run("encode", "--threads", "3", picture, out.with_suffix(".cdsr")).exit_code == 0
     assert run("encode", "--threads", "2", picture, "-o", out).exit_code == 0
     assert asked == [3, 2]
+
+
+def test_more_threads_than_cores_are_cut_down_with_a_warning(
+    run: Run, picture: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    monkeypatch.setattr(local, "usable_cores", lambda: 2)
+    command = ("encode", "-f", "--threads", "500", picture)
+    one, many = run(*command, out.with_suffix(".cdsr")), run(*command, "-o", out)
+    quiet = run(*command, "-o", out, "--quiet")
+    assert asked == [2, 2, 2]
+    warning = "warning: --threads 500: cut down to 2, one a core"
+    assert one.stderr.splitlines()[0] == many.stderr.splitlines()[0] == warning
+    assert quiet.stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -283,6 +317,79 @@ def test_a_template_of_no_picture_format_is_refused_before_the_work(
     fails: Fails, stream: Path, out: Path
 ) -> None:
     assert "'.gif'" in fails(3, "decode", stream, "-o", out, "--template", "{stem}.gif")
+
+
+def test_other_picture_types_of_a_folder_are_counted_and_with_v_named(
+    run: Run, stream: Path, photos: Path, out: Path
+) -> None:
+    for name in ("x.heic", "trip/y.DNG", "trip/z.heic", "Thumbs.db"):
+        (photos / name).touch()
+    count = "warning: 3 files of other picture types left out: .dng, .heic"
+    command = ("encode", "-r", photos, "-o", out, "--skip-existing")
+    run(*command)
+    lines = run(*command).stderr.splitlines()
+    assert lines[1:3] == [count, "0 encoded, 2 skipped, 1 failed"]
+    assert [line for line in lines if "Thumbs" in line or "z.heic" in line] == []
+    verbose = run(*command, "-v").stderr.splitlines()
+    assert f"warning: {photos / 'trip' / 'z.heic'}: a picture that cannot be read here" in verbose
+    assert run(*command, "--json").stderr == f"{count}\n"
+    assert count not in run(*command, "--quiet").stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [("encode", "pictures"), ("decode", ".cdsr files"), ("upscale", "pictures")],
+)
+def test_a_batch_without_files_says_so_and_succeeds(
+    run: Run, tmp_path: Path, command: str, kind: str
+) -> None:
+    folder, names = tmp_path / "empty", tmp_path / "names.txt"
+    folder.mkdir()
+    names.touch()
+    result = run(command, "-r", folder, "--files-from", names, "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[:2] == [
+        f"warning: {names}: no names in it",
+        f"warning: {folder}: no {kind} in it",
+    ]
+
+
+def test_a_folder_that_cannot_be_read_is_a_failure_among_others(
+    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == photos / "trip":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    (photos / "b.png").unlink()
+    monkeypatch.setattr(os, "scandir", refuse)
+    message = f"{photos / 'trip'}: cannot be read: Permission denied"
+    result = run("encode", "-r", photos, "-o", out)
+    assert result.exit_code == 9
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"error: {message}"
+    assert lines[2:] == ["1 encoded, 1 failed", f"failed: {photos / 'trip'}"]
+    command = ("encode", "-r", photos, "-o", out, "-f", "--fail-fast", "--json")
+    failed, untried = map(json.loads, run(*command).stdout.splitlines())
+    assert (failed["status"], failed["message"]) == ("failed", message)
+    assert (untried["status"], untried["input"]) == ("not_tried", str(photos / "a.png"))
+
+
+def test_files_that_are_not_tried_have_a_record(run: Run, photos: Path, out: Path) -> None:
+    (photos / "a.png").unlink()
+    result = run("encode", "-r", photos, "-o", out, "--fail-fast", "--json")
+    assert result.exit_code == 3
+    failed, untried = map(json.loads, result.stdout.splitlines())
+    assert failed["status"] == "failed"
+    assert untried == {
+        "input": str(photos / "trip" / "c.jpg"),
+        "output": str(out / "trip" / "c.cdsr"),
+        "status": "not_tried",
+        "exit_code": 0,
+    }
 
 
 def test_a_list_that_cannot_be_read_is_an_access_error(fails: Fails, out: Path) -> None:

@@ -255,8 +255,26 @@ def test_flipped_bits_end_in_a_file_or_in_one_line(run: Run, tmp_path: Path) -> 
     assert codes <= {0, 3, 8}
 
 
-def test_a_directory_is_no_picture(fails: Fails, tmp_path: Path) -> None:
-    assert "a directory" in fails(3, "encode", tmp_path, tmp_path / "out.cdsr")
+@pytest.mark.parametrize("command", ["encode", "decode", "upscale"])
+def test_a_directory_as_input_is_an_access_error(
+    fails: Fails, tmp_path: Path, command: str
+) -> None:
+    target = tmp_path / ("out.cdsr" if command == "encode" else "out.png")
+    assert fails(9, command, tmp_path, target).startswith(f"{tmp_path}: a directory. hint: name a")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("encode", "", "x.cdsr"),
+        ("encode", "in.png", ""),
+        ("encode", "in.png", "-o", ""),
+        ("encode", "-o", "x", "--files-from", ""),
+        ("verify", ""),
+    ],
+)
+def test_an_empty_name_is_wrong_usage(fails: Fails, words: tuple[str, ...]) -> None:
+    assert "an empty name. hint: " in fails(2, *words)
 
 
 def test_a_missing_picture_is_an_access_error(fails: Fails, tmp_path: Path) -> None:

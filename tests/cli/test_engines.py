@@ -15,6 +15,7 @@ import cdsrcodec
 from cdsrcodec.cli.engines import ray_engine
 from cdsrcodec.cli.engines.outcomes import Outcome, in_order
 from cdsrcodec.cli.engines.ray_cluster import Greeting, Share, divide
+from cdsrcodec.cli.failures import Terminated
 from cdsrcodec.cli.plan import Job
 from cdsrcodec.errors import CdsrError, DeviceError
 
@@ -149,3 +150,23 @@ def test_outcomes_are_told_in_order_as_soon_as_they_can_be() -> None:
 
     told = [(outcome, len(pulled)) for outcome in in_order(numbered())]
     assert told == list(zip(outcomes, (2, 2, 4, 4), strict=True))
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), Terminated(15), DeviceError("gone")])
+def test_outcomes_that_wait_are_told_before_the_end(end: BaseException) -> None:
+    outcomes = [Outcome(Job(Path(str(n)), Path("x")), "ok") for n in range(4)]
+
+    def numbered() -> Iterator[tuple[int, Outcome]]:
+        for number in (0, 3, 2):
+            yield number, outcomes[number]
+        raise end
+
+    told: list[Outcome] = []
+
+    def tell() -> None:
+        for outcome in in_order(numbered()):
+            told.append(outcome)
+
+    with pytest.raises(type(end)):
+        tell()
+    assert told == [outcomes[0], outcomes[2], outcomes[3]]

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -166,3 +167,30 @@ def test_closing_ends_busy_workers_and_what_they_have_begun(
     assert multiprocessing.active_children() == []
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
+
+
+def test_what_workers_have_finished_is_told_before_an_interruption_ends_it(
+    tmp_path: Path, convert: Convert
+) -> None:
+    jobs = make_jobs(tmp_path, "hang", "good", "bad", "hang")
+    part = target_of(jobs[3]).with_suffix(".part")  # begun when those before it were answered
+
+    def interrupt() -> None:
+        give_up_s = time.monotonic() + 20
+        while not part.exists() and time.monotonic() < give_up_s:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    told: list[Outcome] = []
+
+    def tell() -> None:
+        for outcome in convert_all(jobs, convert, workers=2):
+            told.append(outcome)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        tell()
+    assert [outcome.job for outcome in told] == jobs[1:3]
+    assert summary(told) == [("ok", 0), ("failed", 3)]
+    assert not part.exists()
+    assert multiprocessing.active_children() == []

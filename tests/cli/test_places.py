@@ -62,6 +62,43 @@ def test_a_url_has_the_parts_of_a_path() -> None:
     assert root.name == ""
 
 
+def test_a_url_that_cannot_be_looked_at_is_a_failure_among_others(
+    run: Run, picture: Path, tmp_path: Path
+) -> None:
+    result = run("encode", "-r", "nowhere://x", picture, "-o", tmp_path / "out")
+    assert result.exit_code == 9
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("error: nowhere://x: cannot be read: ")
+    assert lines[2:] == ["1 encoded, 1 failed", "failed: nowhere://x"]
+
+
+def test_a_file_may_be_called_as_the_pipe_is(
+    run: Run, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("encode", picture, "./-").exit_code == 0
+    assert cdsrcodec.verify_file(tmp_path / "-").width_px == 37
+    assert run("decode", "./-", "back.png").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["encode", "decode", "upscale"])
+def test_an_output_with_a_slash_at_its_end_is_no_file(
+    fails: Fails, command: str, tmp_path: Path
+) -> None:
+    (tmp_path / "there.png").mkdir()
+    new, there = f"{tmp_path}/new.png/", f"{tmp_path}/there.png/"
+    hint = f"hint: create it, or use -o {tmp_path}/new.png"
+    assert fails(9, command, "-f", "in", new) == f"{new}: no such folder. {hint}"
+    assert fails(9, command, "-f", "in", there) == f"{there}: a directory. hint: name a file in it"
+
+
+def test_a_url_with_a_slash_at_its_end_is_no_file(
+    fails: Fails, memory: MemoryFileSystem, picture: Path
+) -> None:
+    assert fails(9, "encode", picture, "memory://new/").startswith("memory://new/: no such folder")
+    assert memory.find("/") == []
+
+
 def test_a_folder_goes_from_url_to_url_and_back(
     run: Run, memory: MemoryFileSystem, picture: Path, tmp_path: Path
 ) -> None:

@@ -10,22 +10,25 @@ import click
 import pytest
 
 from cdsrcodec.cli.plan import (
-    STREAM_SUFFIXES,
+    PICTURES,
+    STREAMS,
+    Plan,
     check_template,
     plan_jobs,
     split_list,
 )
-from cdsrcodec.errors import FileAccessError
-from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
 
 OUT = Path("out")
 
 
+def make_plan(*inputs: str | Path, **settings: Any) -> Plan:  # noqa: ANN401
+    defaults = {"template": "{stem}.cdsr", "kind": PICTURES, "recursive": True}
+    return plan_jobs(map(Path, inputs), OUT, **{**defaults, **settings})
+
+
 def plan(*inputs: str | Path, **settings: Any) -> list[tuple[str, str]]:  # noqa: ANN401
     """Sources and targets of the plan, as text."""
-    defaults = {"template": "{stem}.cdsr", "suffixes": PICTURE_SUFFIXES, "recursive": True}
-    jobs = plan_jobs(map(Path, inputs), OUT, **{**defaults, **settings})
-    return [(str(job.source), str(job.target)) for job in jobs]
+    return [(str(job.source), str(job.target)) for job in make_plan(*inputs, **settings).jobs]
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def test_a_folder_keeps_its_structure_and_gives_only_visible_pictures(tree: Path
 
 
 def test_a_folder_of_streams_is_searched_for_streams(tree: Path) -> None:
-    jobs = plan("in", template="{stem}.png", suffixes=STREAM_SUFFIXES)
+    jobs = plan("in", template="{stem}.png", kind=STREAMS)
     assert jobs == [("in/f.cdsr", "out/f.png")]
 
 
@@ -69,15 +72,38 @@ def test_a_folder_without_r_is_wrong_usage(tree: Path) -> None:
         plan("a.png", "in", recursive=False)
 
 
-def test_a_folder_that_cannot_be_read_ends_the_plan(
-    tree: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("closed", ["in", "in/deep"])
+def test_a_folder_that_cannot_be_read_is_noted_and_the_others_are_searched(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, closed: str
 ) -> None:
-    def refuse(path: Path) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
+    scan = os.scandir
+
+    def refuse(path: str) -> Any:  # noqa: ANN401
+        if Path(path) == Path(closed):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(FileAccessError, match=r"^in: cannot be read: Permission denied$"):
-        plan("in")
+    made = make_plan("in", "a.png")
+    ((job, error),) = made.unreadable
+    assert str(error) == f"{closed}: cannot be read: Permission denied"
+    assert (job.source, job.target) == (Path(closed), OUT / Path(closed).relative_to("in"))
+    expected = ["a.png"] if closed == "in" else ["in/b.jpg", "in/c.PNG", "a.png"]
+    assert [str(job.source) for job in made.jobs] == expected
+    assert made.empty == []
+
+
+def test_pictures_that_cannot_be_read_here_are_noted_and_other_files_are_not(tree: Path) -> None:
+    for name in ("in/x.HEIC", "in/deep/y.dng", "in/.z.jxl"):
+        (tree / name).touch()
+    assert make_plan("in").left_out == [Path("in/x.HEIC"), Path("in/deep/y.dng")]
+    assert make_plan("in", kind=STREAMS, template="{stem}.png").left_out == []
+
+
+def test_a_folder_with_nothing_to_take_is_noted(tree: Path) -> None:
+    (tree / "nothing").mkdir()
+    assert make_plan("in", "nothing", "in/.cache").empty == [Path("nothing")]
+    assert make_plan("in/deep", kind=STREAMS, template="{stem}.png").empty == [Path("in/deep")]
 
 
 @pytest.mark.parametrize(

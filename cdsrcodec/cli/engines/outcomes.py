@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from cdsrcodec.errors import CdsrError, DeviceError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 # A source and a target, and overwrite=True for one that is certainly ours, to a report.
 Convert: TypeAlias = "Callable[..., DataclassInstance]"
 
@@ -25,23 +27,26 @@ class Outcome:
 
     Attributes:
         job: the file.
-        status: "skipped" is one whose output was there.
+        status: "skipped" is one whose output was there, "not_tried" one that the batch did not
+            come to because it has ended.
         report: what the conversion says, if it is "ok".
         exit_code: of the error, 0 without one.
         error: class of the error, empty without one.
         message: its line, naming the file.
         trace: its traceback, for --debug.
         attempts: how often it was begun: once, unless a worker of a cluster was lost.
+        is_final: whether no other file can do better: without its device, on a full disk.
     """
 
     job: Job
-    status: Literal["ok", "skipped", "failed"]
+    status: Literal["ok", "skipped", "failed", "not_tried"]
     report: DataclassInstance | None = None
     exit_code: int = 0
     error: str = ""
     message: str = ""
     trace: str = ""
     attempts: int = 1
+    is_final: bool = False
 
 
 def attempt(convert: Convert, job: Job) -> Outcome:
@@ -52,23 +57,44 @@ def attempt(convert: Convert, job: Job) -> Outcome:
     try:
         return Outcome(job, "ok", report=convert(job.source, job.target))
     except CdsrError as error:
-        return _failed(job, error, str(error), error.exit_code)
+        return failed(job, error, str(error), error.exit_code)
     except BrokenPipeError:
         raise
     except MemoryError as error:
         message = f"{job.source}: {failures.OUT_OF_MEMORY}"
-        return _failed(job, error, message, failures.OUT_OF_MEMORY_EXIT_CODE)
+        return failed(job, error, message, failures.OUT_OF_MEMORY_EXIT_CODE)
     except Exception as error:  # a bug: of this file only, as long as there are others
         message = (
             f"{job.source}: a fault of this program: {type(error).__name__}: {error}. "
             "hint: please report what --debug shows"
         )
-        return _failed(job, error, " ".join(message.split()), CdsrError.exit_code)
+        return failed(job, error, " ".join(message.split()), CdsrError.exit_code)
 
 
-def _failed(job: Job, error: Exception, message: str, exit_code: int) -> Outcome:
-    trace = traceback.format_exc()
-    return Outcome(job, "failed", None, exit_code, type(error).__name__, message, trace)
+def failed(job: Job, error: Exception, message: str, exit_code: int) -> Outcome:
+    """The outcome of a file about which an exception was raised."""
+    trace = "".join(traceback.format_exception(error))
+    return Outcome(
+        job,
+        "failed",
+        None,
+        exit_code,
+        type(error).__name__,
+        message,
+        trace,
+        is_final=_is_final(error),
+    )
+
+
+def _is_final(error: BaseException | None) -> bool:
+    """Whether it, or what it came from, is a missing device or a full disk."""
+    while error is not None:
+        if isinstance(error, DeviceError):
+            return True
+        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            return True
+        error = error.__cause__
+    return False
 
 
 def lost(job: Job, message: str, attempts: int = 1) -> Outcome:
@@ -80,19 +106,29 @@ def lost(job: Job, message: str, attempts: int = 1) -> Outcome:
 
 
 def ends_the_batch(outcome: Outcome, fail_fast: bool) -> bool:
-    """Whether no other file should be begun; without its device no other one can do better."""
-    return outcome.status == "failed" and (fail_fast or outcome.error == DeviceError.__name__)
+    """Whether no other file should be begun."""
+    return outcome.status == "failed" and (fail_fast or outcome.is_final)
 
 
 def in_order(numbered: Iterable[tuple[int, Outcome]]) -> Iterator[Outcome]:
-    """Outcomes in the order of their numbers, from 0, each as soon as all before it are there."""
+    """Outcomes in the order of their numbers, from 0, each as soon as all before it are there.
+
+    If an interruption or error breaks them off, those that were waiting come before it.
+    """
     waiting: dict[int, Outcome] = {}
     told = 0
-    for number, outcome in numbered:
-        waiting[number] = outcome
-        while told in waiting:
-            yield waiting.pop(told)
-            told += 1
+    try:
+        for number, outcome in numbered:
+            waiting[number] = outcome
+            while told in waiting:
+                yield waiting.pop(told)
+                told += 1
+    except GeneratorExit:  # nobody listens any more
+        raise
+    except BaseException:
+        for number in sorted(waiting):
+            yield waiting.pop(number)
+        raise
 
 
 def limit_threads(threads: int) -> None:

@@ -450,8 +450,8 @@ def test_own_files_are_known_by_how_the_container_begins_them() -> None:
     assert OWN_MAGIC == MAGIC  # units of one floor do not import each other
 
 
-def test_a_directory_is_refused_as_no_image(tmp_path: Path) -> None:
-    with pytest.raises(InputImageError, match="a directory"):
+def test_a_directory_is_an_access_error(tmp_path: Path) -> None:
+    with pytest.raises(FileAccessError, match="a directory"):
         read_rgb(tmp_path, max_pixels=1000)
 
 
