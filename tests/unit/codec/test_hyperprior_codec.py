@@ -131,7 +131,7 @@ def test_upscalers_of_pixels_fit_and_the_one_of_another_latent_does_not(crop: Cr
     data = encode(crop(32, 16))
     for upscaler in ("bicubic", "lanczos"):
         assert decode(data, 4, upscaler).shape == (64, 128, 3)
-    message = f"'latent' does not read files of {CODEC}. hint: use bicubic or lanczos or esrgan"
+    message = f"'latent' does not read files of {CODEC}. hint: use bicubic or lanczos or "
     with pytest.raises(ModelError, match=message):
         decode(data, 4, "latent")
 

@@ -68,4 +68,5 @@ def test_a_folder_without_falls_ends_well_and_one_without_pictures_does_not(
 ) -> None:
     monkeypatch.setattr(monotone, "measure", lambda x, qualities: RISING)
     assert monotone.main([str(picture_folder)]) == 0
-    assert monotone.main([str(tmp_path / "missing")]) == 3
+    assert monotone.main([str(tmp_path)]) == 3
+    assert monotone.main([str(tmp_path / "missing")]) == 9

@@ -71,4 +71,4 @@ def test_trials_are_told_line_by_line_and_a_failure_is_the_exit_code(
 def test_trials_that_hold_end_well(picture_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(targets, "try_target", lambda image, x, bpp: Trial(image, 100, 99, 2.0))
     assert targets.main([str(picture_folder), "--trials", "2"]) == 0
-    assert targets.main([str(picture_folder / "missing")]) == 3
+    assert targets.main([str(picture_folder / "missing")]) == 9

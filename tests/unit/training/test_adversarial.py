@@ -59,8 +59,8 @@ class Mean(nn.Module):
 def test_the_relativistic_average_losses_are_those_of_the_paper() -> None:
     objective = AdversarialObjective(nn.Identity(), LossWeights(0, 0, 0.5), relativistic=True)
     objective.discriminator = Mean()  # type: ignore[assignment]
-    real = torch.tensor([0.9, 0.6, 0.3])[:, None, None, None].expand(3, 3, 2, 2)
-    fake = torch.tensor([0.2, 0.7, 0.1])[:, None, None, None].expand(3, 3, 2, 2)
+    real = torch.tensor([0.9, 0.6, 0.3])[:, None, None, None].expand(3, 3, 4, 4)
+    fake = torch.tensor([0.2, 0.7, 0.1])[:, None, None, None].expand(3, 3, 4, 4)
     loss, metrics = objective((fake, real))
     c_real, c_fake = (2 * (2 * x.mean((1, 2, 3)) - 1) for x in (real, fake))
     # D_Ra(r, f) and D_Ra(f, r) of arXiv:1809.00219, section 3.2.
