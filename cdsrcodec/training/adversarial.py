@@ -20,7 +20,7 @@ the pixels as all else in a step, and the latent needs larger patches for their 
 
 
 GRID_WEIGHT = 20.0
-"""Of grid_loss. Without it 300 steps of these losses left a grid on skies and dark walls."""
+"""Of grid_loss. Without it 272 steps of these losses left a grid on skies and dark walls."""
 GRID_CELLS = 32  # of 4 pixels, each way, over which it is looked for: fewer are ruled by edges
 
 
