@@ -283,8 +283,8 @@ class TestDecode:
     def test_what_cannot_be_decoded_is_refused(self, data: bytes) -> None:
         with pytest.raises(ValueError, match="sr must be 1 or 4, not 2"):
             cdsrcodec.decode(data, sr=2)  # type: ignore[arg-type]
-        with pytest.raises(ModelError, match="upscaler 'srgan'"):
-            cdsrcodec.decode(data, sr=4, upscaler="srgan")
+        with pytest.raises(ModelError, match="upscaler 'magic'"):
+            cdsrcodec.decode(data, sr=4, upscaler="magic")
         with pytest.raises(DeviceError, match="no device 'gpu'"):
             cdsrcodec.decode(data, device="gpu")
         with pytest.raises(DesyncError):
