@@ -75,12 +75,11 @@ def encode_file(
     from cdsrcodec.chunks.sidecar import chunks_of
     from cdsrcodec.codec import encode_pixels, resolve_device
     from cdsrcodec.imageio.reader import read_picture
-    from cdsrcodec.imageio.writer import check_output, write_bytes
+    from cdsrcodec.imageio.writer import write_bytes
 
     begin_s = time.perf_counter()
     goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db)
-    check_stream_name(target)
-    check_output(target, source, overwrite=overwrite)
+    _check_stream_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
     picture = reduced(read_picture(source, max_pixels=max_pixels), downscale)
     with _about(source):
@@ -95,11 +94,17 @@ def encode_file(
             max_memory_bytes=max_memory_bytes,
             on_step=on_step,
         )
-    psnr_rgb_db = (
-        _psnr_rgb_db(picture, data, torch_device, max_memory_bytes) if measure_psnr else None
-    )
+    psnr_db = _psnr_rgb_db(picture, data, torch_device, max_memory_bytes) if measure_psnr else None
     write_bytes(data, target, like=source if keep_attributes else None, overwrite=overwrite)
-    return _encode_report(picture, data, psnr_rgb_db, time.perf_counter() - begin_s, torch_device)
+    return _encode_report(picture, data, psnr_db, time.perf_counter() - begin_s, torch_device)
+
+
+def _check_stream_output(target: Path, source: Path, *, overwrite: bool) -> None:
+    """Refuse a target that is no place for a stream, before anything is computed."""
+    from cdsrcodec.imageio.writer import check_output
+
+    check_stream_name(target)
+    check_output(target, source, overwrite=overwrite)
 
 
 def _psnr_rgb_db(
@@ -173,7 +178,6 @@ def decode_file(
         FileAccessError, OutputExistsError: about source or target.
         CdsrError, ValueError: as decode.
     """
-    from cdsrcodec.chunks.sidecar import has_alpha
     from cdsrcodec.imageio import writer
     from cdsrcodec.imageio.tagging import holds_profile
 
@@ -182,9 +186,7 @@ def decode_file(
     data = _read_file(source)
     with _about(source):
         stream = read_stream(data, limits=Limits(max_pixels=max_pixels))
-    writer.check_size(target, *_decoded_size(stream, sr))
-    if has_alpha(stream):
-        writer.check_alpha(target)
+    _check_picture_output(target, stream, sr)
     upscaler = upscaler_of(upscaler, sr, upscaler_weights)
     import_begin_s = time.perf_counter()
     from cdsrcodec.codec import decode_picture, resolve_device
@@ -211,10 +213,16 @@ def decode_file(
     )
 
 
-def _decoded_size(stream: Stream, sr: Sr) -> tuple[int, int]:
-    """Width and height of the picture that is written."""
+def _check_picture_output(target: Path, stream: Stream, sr: Sr) -> None:
+    """Refuse a target whose format cannot hold the picture, before anything is computed."""
+    from cdsrcodec.chunks.sidecar import has_alpha
+    from cdsrcodec.imageio import writer
+
     full_size_px = full_size_of(stream) if sr == UPSCALE else None
-    return full_size_px or (stream.header.width_px * sr, stream.header.height_px * sr)
+    native_size_px = (stream.header.width_px, stream.header.height_px)
+    writer.check_size(target, *(full_size_px or (side_px * sr for side_px in native_size_px)))
+    if has_alpha(stream):
+        writer.check_alpha(target)
 
 
 def info_file(path: Path) -> StreamInfo:

@@ -44,10 +44,9 @@ def encode(
     max_memory_bytes: int | None = None,
     on_step: OnStep | None = None,
 ) -> bytes:
-    """Code a picture.
+    """Code a picture, and compare the symbols that decoding what is returned gives.
 
-    Alpha is coded losslessly. EXIF, XMP, ICC profile and resolution of a PIL image are kept. The
-    symbols of what is returned have been decoded again and compared.
+    Alpha is coded losslessly. EXIF, XMP, ICC profile and resolution of a PIL image are kept.
 
     Args:
         image: a PIL image, which is brought to upright 8-bit sRGB, or a uint8 array
@@ -80,8 +79,7 @@ def encode(
         InputImageError: not a picture that can be coded.
         LimitError: more pixels than the format's readers accept or max_memory_bytes allows, or
             a target that no quality meets: the message says the nearest value that one does.
-        ModelError: no such codec, or its weights are not installed.
-        DeviceError: no such device.
+        ModelError, DeviceError: no such codec or device, or weights that are not installed.
         DesyncError: the comparison failed: a fault of the machine or of this program.
     """
     from cdsrcodec.chunks.sidecar import chunks_of
