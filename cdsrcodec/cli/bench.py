@@ -16,7 +16,7 @@ import cdsrcodec
 from cdsrcodec.cli import options
 from cdsrcodec.errors import CdsrError
 from cdsrcodec.evaluation.codecs import CODEC_NAMES, Codec, find_codec
-from cdsrcodec.sr.registry import UPSCALERS
+from cdsrcodec.sr.registry import UPSCALER_NAMES, UPSCALERS, available_names
 
 if TYPE_CHECKING:
     from cdsrcodec.evaluation.bd_rate import Curve
@@ -77,7 +77,7 @@ def parse_qualities(
 )  # fmt: skip
 @click.option(
     "--upscalers", default=DEFAULT_UPSCALERS, show_default=True, callback=split_names,
-    help=f"Of sr4, with commas: {', '.join(e.name for e in UPSCALERS if e.is_available)}.",
+    help=f"Of sr4, with commas: {', '.join(available_names(UPSCALERS))}.",
 )  # fmt: skip
 @click.option(
     "--direct/--no-direct", default=True, show_default=True,
@@ -195,9 +195,8 @@ def _available_upscalers(names: tuple[str, ...], weights: Path | None) -> tuple[
     """These upscalers; those that cannot run here are left out with a note."""
     from cdsrcodec.evaluation.bench.plan import missing_enlarger
 
-    known = [entry.name for entry in UPSCALERS]
-    if unknown := [name for name in names if name not in known]:
-        message = f"there is no upscaler '{unknown[0]}'; there are {', '.join(known)}"
+    if unknown := [name for name in names if name not in UPSCALER_NAMES]:
+        message = f"there is no upscaler '{unknown[0]}'; there are {', '.join(UPSCALER_NAMES)}"
         raise click.BadParameter(message, param_hint="--upscalers")
     available = []
     for name in names:

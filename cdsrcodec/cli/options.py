@@ -22,6 +22,7 @@ from cdsrcodec.sr.registry import (
     UPSCALERS,
     WEIGHTED_UPSCALERS,
     UpscalerEntry,
+    available_names,
 )
 
 # Whether it exists and may be read or written is for the API to say: its errors
@@ -148,8 +149,8 @@ class UpscalerChoice(click.Choice[str]):
 
     def __init__(self, entries: Iterable[UpscalerEntry]) -> None:
         entries = tuple(entries)
-        super().__init__([entry.name for entry in entries if entry.is_available])
-        self.absent = {entry.name for entry in entries if not entry.is_available}
+        super().__init__(available_names(entries))
+        self.absent = {entry.name for entry in entries} - set(self.choices)
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name itself."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 import click
 
 from cdsrcodec.cli import options
+from cdsrcodec.models.registry import CODECS, codec_named
 
 if TYPE_CHECKING:
     from cdsrcodec.training.loop import LoopConfig, StepReport
@@ -25,6 +26,17 @@ def finite(_ctx: click.Context, _param: click.Parameter, value: float | None) ->
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number")
     return value
+
+
+def codec_weights(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """Callback: the weights of a codec by its name, or a file or folder of them."""
+    if value is None:
+        return None
+    if value not in CODECS:
+        return Path(options.FILE.convert(value, param, ctx))
+    if CODECS[value].folder is None:
+        raise click.BadParameter(f"{value} has a network for each quality, not one for all")
+    return codec_named(value).folder
 
 
 @click.group()

@@ -8,19 +8,19 @@ from typing import Unpack
 import click
 
 from cdsrcodec.cli import options
-from cdsrcodec.cli.train import LoopOptions, announce, display, finite, loop_config, run_options
-from cdsrcodec.models.registry import CODECS, codec_named
+from cdsrcodec.cli.train import (
+    LoopOptions,
+    announce,
+    codec_weights,
+    display,
+    finite,
+    loop_config,
+    run_options,
+)
 from cdsrcodec.sr.registry import UPSCALERS
 
 # In the order of the registry, which does not import torch.
 NETWORKS = list(dict.fromkeys(entry.network for entry in UPSCALERS if entry.network))
-
-
-def codec_weights(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Path | None:
-    """Callback: the weights of a codec by its name, or a file or folder of them."""
-    if value is None:
-        return None
-    return codec_named(value).folder if value in CODECS else Path(value)
 
 
 @click.command()

@@ -9,11 +9,16 @@ from typing import Unpack
 import click
 
 from cdsrcodec.cli import options
-from cdsrcodec.cli.train import LoopOptions, announce, display, loop_config, run_options
-from cdsrcodec.models.registry import codec_named
+from cdsrcodec.cli.train import (
+    LoopOptions,
+    announce,
+    codec_weights,
+    display,
+    loop_config,
+    run_options,
+)
+from cdsrcodec.models.registry import CDSR1
 from cdsrcodec.sr.registry import upscaler_for, weights_of
-
-CODEC = "cdsr1"
 
 
 def finite_weights(
@@ -37,8 +42,10 @@ def finite_weights(
     help="Residual blocks of the trunk.",
 )  # fmt: skip
 @click.option(
-    "--codec", "codec_weights", type=options.FILE,
-    help="The frozen codec: a codec.safetensors or a folder. Default: the shipped one.",
+    "--codec", "codec", metavar="NAME|FILE", default=CDSR1, show_default=True,
+    callback=codec_weights,
+    help="The frozen codec, cdsr1 or bmshj2018-hyperprior-gain: its name, what a run of it left, "
+    "or a folder of exported files.",
 )  # fmt: skip
 @click.option(
     "--start", type=options.FILE, help="Upscaler weights to train on from. Default: none; with "
@@ -60,7 +67,7 @@ def upscaler(
     patch_px: int,
     batch: int,
     blocks: int,
-    codec_weights: Path | None,
+    codec: Path,
     start: Path | None,
     perceptual: bool,
     loss_weights: tuple[float, float, float] | None,
@@ -81,10 +88,10 @@ def upscaler(
     if loss_weights is not None and not perceptual:
         raise click.UsageError("--loss-weights belong to --perceptual")
     if perceptual and start is None:
-        start = weights_of(upscaler_for("latent", CODEC))
+        start = weights_of(upscaler_for("latent", CDSR1))
     config = UpscalerRecipeConfig(
         data=data,
-        codec=codec_weights or codec_named(CODEC).folder,
+        codec=codec,
         patch_px=patch_px,
         batch=batch,
         blocks=blocks,

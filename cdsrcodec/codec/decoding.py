@@ -123,9 +123,7 @@ def decode_pixels(
     entry = codec_of_stream(header)
     chosen = upscaler_for(upscaler, entry.name) if sr == UPSCALE else None
     is_latent = chosen is not None and chosen.codec is not None
-    tiling = _tiling_of(
-        NEEDS[entry.name], header, None if is_latent else chosen, sr, max_memory_bytes
-    )
+    tiling = _tiling_of(entry.name, header, None if is_latent else chosen, sr, max_memory_bytes)
     paint_symbols = partial(_synthesise, decode_symbols(data), decoder_network(entry, device))
     if chosen is not None and is_latent:
         network = latent_upscaler(chosen, device)
@@ -164,7 +162,7 @@ def latent_size(height_px: int, width_px: int) -> tuple[int, int]:
 
 
 def _tiling_of(
-    needs: CodecNeeds,
+    codec: str,
     header: Header,
     enlarger: UpscalerEntry | None,
     sr: int,
@@ -175,6 +173,7 @@ def _tiling_of(
     That is g_s where the picture is to be native, or an upscaler of pixels follows; else
     the latent upscaler.
     """
+    needs = NEEDS[codec]
     size_px = (header.height_px, header.width_px)
     size = latent_size(*size_px)
     positions = size[0] * size[1]
@@ -185,7 +184,7 @@ def _tiling_of(
     alpha_bytes = ALPHA_BYTES * size_px[0] * size_px[1]
     pixel_count = size_px[0] * size_px[1] * sr**2
     elsewhere_bytes = max(elsewhere_bytes, ASSEMBLED_BYTES * pixel_count)
-    return (needs.synthesis if sr == 1 else LATENT_4X).within(
+    return (needs.synthesis if sr == 1 else LATENT_4X[codec]).within(
         max_memory_bytes,
         alpha_bytes + PIXEL_BYTES * pixel_count + 2 * needs.latent_bytes * positions,
         size,

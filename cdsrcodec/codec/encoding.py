@@ -20,7 +20,7 @@ from cdsrcodec.codec.decoding import (
 )
 from cdsrcodec.codec.loading import EntropyModel, entropy_model
 from cdsrcodec.codec.refinement import STEPS_OF_EFFORT, LatentRefiner
-from cdsrcodec.codec.rounding import round_rate_aware
+from cdsrcodec.codec.rounding import round_along, round_hyper
 from cdsrcodec.codec.shortage import one_memory_error
 from cdsrcodec.codec.targets import Target, encode_to_target
 from cdsrcodec.codec.tiles import ALPHA_BYTES, NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
@@ -34,10 +34,9 @@ from cdsrcodec.container import (
     quality_code_of,
     write_stream,
 )
-from cdsrcodec.entropy import MAX_SYMBOL, SymbolWriter, symbol_crc
+from cdsrcodec.entropy import SymbolWriter, symbol_crc
 from cdsrcodec.errors import LimitError
 from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
-from cdsrcodec.layers.integer import ONE
 from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.models.cdsr1 import lmbda_at
 from cdsrcodec.models.registry import (
@@ -49,7 +48,6 @@ from cdsrcodec.models.registry import (
 )
 
 EFFORT_BYTES = 650_000_000  # of main memory, in all: a refinement
-_ROUNDED_AT_ONCE = 1 << 20  # symbols: the float64 of a whole step would take eight bytes each
 
 
 @one_memory_error()
@@ -209,22 +207,11 @@ def _code_latent(
     model: EntropyModel, y_gained: Tensor, z: Tensor, writer: SymbolWriter
 ) -> list[NDArray[np.int32]]:
     """Round along the walk, add the runs to the writer and return them."""
-    prior = model.prior
-    centred = (z - prior.medians / ONE).round()
-    z_symbols = centred.clamp(-MAX_SYMBOL, MAX_SYMBOL).to(torch.int32)
+    z_symbols = round_hyper(model.prior, z)
     runs = [z_symbols.numpy().reshape(-1)]
     writer.add(runs[0], model.hyper_indexes(*z.shape[2:]), model.hyper)
-    walk = prior.walk(z_symbols, *y_gained.shape[2:])
-    for step in range(prior.steps):
-        prediction = walk.predict(step)
-        indexes = prediction.indexes.numpy()
-        y = walk.gather(step, y_gained)
-        symbols = np.empty(len(indexes), np.int32)
-        for start in range(0, len(indexes), _ROUNDED_AT_ONCE):
-            part = slice(start, start + _ROUNDED_AT_ONCE)
-            residual = y[part].double().sub_(prediction.means[part], alpha=1 / ONE).numpy()
-            symbols[part] = round_rate_aware(residual, indexes[part], model.rounding_offsets)
-        walk.fill(step, prediction, torch.from_numpy(symbols))
+    walk = model.prior.walk(z_symbols, *y_gained.shape[2:])
+    for symbols, indexes in round_along(model, walk, y_gained):
         runs.append(symbols)
         writer.add(symbols, indexes, model.gaussian)
     return runs

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.entropy import TableSet
 from cdsrcodec.errors import DeviceError, ModelError
 from cdsrcodec.models import gained_hyperprior
-from cdsrcodec.models.cdsr1 import LEVELS, Decoder, Encoder, SynthesisTransform
+from cdsrcodec.models.cdsr1 import Decoder, Encoder
 from cdsrcodec.models.float_twin import FloatTwin, float_twin
 from cdsrcodec.models.gained_hyperprior import GainedDecoder, GainedEncoder
 from cdsrcodec.models.hyperprior import HyperpriorDecoder, HyperpriorEncoder, channels_at
@@ -38,7 +39,7 @@ from cdsrcodec.models.registry import (
 from cdsrcodec.models.scale_prior import ScalePrior
 from cdsrcodec.sr.enlargers import load_enlarger
 from cdsrcodec.sr.esrgan import load_esrgan
-from cdsrcodec.sr.latent import LatentUpscaler
+from cdsrcodec.sr.latent import CODEC_KEY, LatentUpscaler
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.sr.registry import UpscalerEntry, weights_of
 from cdsrcodec.sr.rrdbnet import RrdbNet
@@ -178,16 +179,22 @@ def float_networks(entry: CodecEntry, device: torch.device) -> FloatTwin:
 
 @cache
 def latent_upscaler(entry: UpscalerEntry, device: torch.device) -> LatentUpscaler:
-    """A 4x decoder, ready to run."""
-    tensors, metadata = _read_weights(weights_of(entry))
-    with torch.device("meta"):
-        network = LatentUpscaler(
-            SynthesisTransform(),
-            scale16=224,
-            scale8=128,
-            levels=LEVELS,
-            blocks=int(metadata["blocks"]),
+    """A 4x decoder of latents, ready to run.
+
+    Raises:
+        ModelError: its file is missing, damaged, or for another codec's latents.
+    """
+    assert entry.codec is not None
+    file = weights_of(entry)
+    tensors, metadata = _read_weights(file)
+    codec = metadata.get(CODEC_KEY, CDSR1)
+    if codec != entry.codec:
+        raise ModelError(
+            f"{file}: weights for latents of {codec}, not of {entry.codec}. "
+            f"hint: {how_to_mend(file)}"
         )
+    with torch.device("meta"):
+        network = new_upscaler(codec, int(metadata["blocks"]))
     return _fill(network, tensors, device)
 
 

@@ -29,7 +29,7 @@ from cdsrcodec.evaluation.scripts import exit_code
 from cdsrcodec.evaluation.showcase import captioned, in_grid
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.imageio.writer import write_bytes
-from cdsrcodec.sr.registry import UPSCALE, UPSCALERS
+from cdsrcodec.sr.registry import UPSCALE, UPSCALER_NAMES
 from cdsrcodec.training.storage import make_folder
 
 SHOWN = ("lanczos", "edsr", "edsr-b2", "latent", "latent-perceptual")
@@ -106,8 +106,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the sheets")
     parser.add_argument("--qualities", type=_quality, nargs="+", default=[1.0, 4.0, 8.0])
-    names = [entry.name for entry in UPSCALERS]
-    parser.add_argument("--upscalers", nargs="+", choices=names, default=SHOWN)
+    parser.add_argument("--upscalers", nargs="+", choices=UPSCALER_NAMES, default=SHOWN)
     parser.add_argument("--crop", type=_positive, default=192, help="side in pixels")
     parser.add_argument("--count", type=_positive, default=5, help="of pictures, the first by name")
     return parser.parse_args(argv)

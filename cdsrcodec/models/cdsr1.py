@@ -69,6 +69,8 @@ class SynthesisTransform(nn.Module):
         returns: x_hat (B, 3, H, W), nominally [0, 1]; the caller clamps.
     """
 
+    channels16, channels8, channels4 = LATENT_CHANNELS, 128, 64
+
     def __init__(self) -> None:
         super().__init__()
         self.head = conv3x3(LATENT_CHANNELS, 224)

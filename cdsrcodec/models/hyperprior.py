@@ -78,12 +78,18 @@ class HyperpriorEncoder(EncoderNetwork):
         return z
 
 
-class HyperpriorDecoder(DecoderNetwork):
-    """What native decoding runs in float: g_s. Arguments as of HyperpriorEncoder."""
+class HyperpriorSynthesis(nn.Sequential):
+    """g_s: (B, M, H/16, W/16) to (B, 3, H, W). Arguments as of HyperpriorEncoder.
+
+    In halves and with scales (sr.latent.Synthesis) it is where a 4x decoder begins.
+
+    Attributes:
+        channels16, channels8: of what the scales are for.
+        channels4: of the features between the halves.
+    """
 
     def __init__(self, hidden_channels: int, latent_channels: int) -> None:
-        super().__init__()
-        self.g_s = nn.Sequential(
+        super().__init__(
             _up(latent_channels, hidden_channels),
             Gdn(hidden_channels, inverse=True),
             _up(hidden_channels, hidden_channels),
@@ -92,6 +98,28 @@ class HyperpriorDecoder(DecoderNetwork):
             Gdn(hidden_channels, inverse=True),
             _up(hidden_channels, RGB_CHANNELS),
         )
+        self.channels16 = latent_channels
+        self.channels8 = self.channels4 = hidden_channels
+
+    def features4(self, y_hat: Tensor, scale16: Tensor, scale8: Tensor) -> Tensor:
+        """(B, N, H/4, W/4) features of y_hat times scale16; scale8 is for those at H/8."""
+        up8, gdn8, up4, gdn4, *_ = self
+        features: Tensor = gdn4(up4(gdn8(up8(y_hat * scale16)) * scale8))
+        return features
+
+    def to_pixels(self, features4: Tensor) -> Tensor:
+        """(B, N, H/4, W/4) features to the (B, 3, H, W) picture."""
+        *_, up2, gdn2, up1 = self
+        x_hat: Tensor = up1(gdn2(up2(features4)))
+        return x_hat
+
+
+class HyperpriorDecoder(DecoderNetwork):
+    """What native decoding runs in float: g_s. Arguments as of HyperpriorEncoder."""
+
+    def __init__(self, hidden_channels: int, latent_channels: int) -> None:
+        super().__init__()
+        self.g_s = HyperpriorSynthesis(hidden_channels, latent_channels)
 
     def dequantise(self, y_hat_gained: Tensor, level: Tensor) -> Tensor:
         """The same: the steps of the rounding are 1."""

@@ -12,13 +12,25 @@ from cdsrcodec.layers.blocks import at_level, conv3x3, residual_blocks
 from cdsrcodec.sr.registry import UPSCALE
 
 WIDTH = 64
+CODEC_KEY = "codec"
+"""In the metadata of weights: the codec whose latents they are for. Older files are for cdsr1."""
 
 
 class Synthesis(Protocol):
-    """What is taken over from a codec's g_s."""
+    """What is taken over from a codec's g_s, a module.
+
+    Attributes:
+        channels16, channels8: of the scales that condition it, one for each quality: (B, C, 1, 1)
+            factors of features at H/16 and H/8.
+        channels4: of the features at H/4.
+    """
+
+    channels16: int
+    channels8: int
+    channels4: int
 
     def features4(self, y_hat: Tensor, scale16: Tensor, scale8: Tensor) -> Tensor:
-        """(B, 64, H/4, W/4) features of y_hat."""
+        """(B, channels4, H/4, W/4) features of y_hat."""
 
     def to_pixels(self, features4: Tensor) -> Tensor:
         """(B, 3, H, W) picture of those features."""
@@ -40,13 +52,11 @@ class LatentUpscaler(nn.Module):
 
     Shapes:
         y_hat: (B, M, h, w) float, dequantised (means added back, gain undone).
-        level: (B,) real quality level 0..7.
+        level: (B,) real quality level 0..levels - 1.
         returns: x_sr (B, 3, 64 h, 64 w) RGB, nominally [0, 1]; the caller clamps.
 
     Args:
         synthesis: a g_s, as a module.
-        scale16: channels of the first table that conditions `synthesis`.
-        scale8: channels of the second one.
         levels: rows of the quality tables.
         blocks: residual blocks of the trunk, at native size.
 
@@ -56,15 +66,13 @@ class LatentUpscaler(nn.Module):
     where EDSR has two stages of 2x, which cost twelve times as much here.
     """
 
-    def __init__(
-        self, synthesis: Synthesis, *, scale16: int, scale8: int, levels: int, blocks: int
-    ) -> None:
+    def __init__(self, synthesis: Synthesis, *, levels: int, blocks: int) -> None:
         super().__init__()
         self.synthesis = synthesis
-        self.scale16 = nn.Parameter(torch.ones(levels, scale16))
-        self.scale8 = nn.Parameter(torch.ones(levels, scale8))
+        self.scale16 = nn.Parameter(torch.ones(levels, synthesis.channels16))
+        self.scale8 = nn.Parameter(torch.ones(levels, synthesis.channels8))
         self.head = conv3x3(3, WIDTH)
-        self.expand = conv3x3(WIDTH, WIDTH * 16)
+        self.expand = conv3x3(synthesis.channels4, WIDTH * 16)
         self.trunk_scale = nn.Parameter(torch.ones(levels, WIDTH))
         self.trunk = residual_blocks(WIDTH, blocks)
         self.tail = conv3x3(WIDTH, 3 * UPSCALE**2)

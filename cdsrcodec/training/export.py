@@ -24,7 +24,7 @@ from cdsrcodec.models.context_prior import SCALE_MIN
 from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
 from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
 from cdsrcodec.sr.enlargers import NETWORK_KEY
-from cdsrcodec.sr.latent import LatentUpscaler
+from cdsrcodec.sr.latent import CODEC_KEY, LatentUpscaler
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.training.codec_recipe import DECODER, ENCODER, TrainableCdsr1
 from cdsrcodec.training.compressai import EntropyBottleneck, ScaleHyperprior
@@ -213,9 +213,10 @@ def export_checkpoint(network: ScaleHyperprior, path: Path) -> None:
     write(path, network.state_dict())
 
 
-def export_upscaler(upscaler: LatentUpscaler, path: Path) -> None:
-    """Write an upscaler with the size of its trunk."""
-    write_tensors(path, _half(upscaler.state_dict()), {"blocks": str(len(upscaler.trunk))})
+def export_upscaler(upscaler: LatentUpscaler, codec: str, path: Path) -> None:
+    """Write an upscaler with the size of its trunk and the codec whose latents it reads."""
+    metadata = {"blocks": str(len(upscaler.trunk)), CODEC_KEY: codec}
+    write_tensors(path, _half(upscaler.state_dict()), metadata)
 
 
 def export_enlarger(enlarger: PixelEnlarger, network: str, path: Path) -> None:

@@ -14,15 +14,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.layers.precision import resolve_precision
 from cdsrcodec.models.gained_hyperprior import GAIN_LEVELS
 from cdsrcodec.models.hyperprior import channels_at
-from cdsrcodec.sr.enlargers import NETWORK_KEY, NETWORKS
+from cdsrcodec.sr.enlargers import NETWORK_KEY
+from cdsrcodec.sr.latent import CODEC_KEY
 from cdsrcodec.training.codec_recipe import (
     CodecRecipe,
     CodecRecipeConfig,
@@ -45,7 +46,18 @@ from cdsrcodec.training.export import (
     export_gained,
     export_upscaler,
 )
+from cdsrcodec.training.finished_runs import (
+    BLOCKS_KEY,
+    CODEC_FILE,
+    ENLARGER_FILE,
+    GAINED_FILE,
+    HYPERPRIOR_FILE,
+    PERCEPTUAL_FILE,
+    UPSCALER_FILE,
+    find_finished,
+)
 from cdsrcodec.training.folding import folded, trainable
+from cdsrcodec.training.frozen_codecs import codec_of_weights
 from cdsrcodec.training.gained_recipe import (
     GainedRecipe,
     GainedRecipeConfig,
@@ -63,24 +75,8 @@ from cdsrcodec.training.upscaler_recipe import (
     UpscalerRecipe,
     UpscalerRecipeConfig,
     load_upscaler,
-    new_upscaler,
 )
 
-CODEC_FILE = "codec.safetensors"
-HYPERPRIOR_FILE = "hyperprior.safetensors"
-GAINED_FILE = "gained.safetensors"
-UPSCALER_FILE = "upscaler.safetensors"
-PERCEPTUAL_FILE = "perceptual.safetensors"
-ENLARGER_FILE = "enlarger.safetensors"
-# Kept in their metadata.
-_SETTINGS = (
-    (CODEC_FILE, "part"),
-    (HYPERPRIOR_FILE, "quality"),
-    (GAINED_FILE, "levels"),
-    (UPSCALER_FILE, "blocks"),
-    (PERCEPTUAL_FILE, "blocks"),
-    (ENLARGER_FILE, NETWORK_KEY),
-)
 _SHIPPED_UPSCALERS = {
     UPSCALER_FILE: "latent.safetensors",
     PERCEPTUAL_FILE: "latent-perceptual.safetensors",
@@ -125,7 +121,8 @@ def train_upscaler(
 ) -> Path:
     """Run the upscaler recipe to the end of its budget; as train_codec."""
     build = partial(UpscalerRecipe, config)
-    metadata = {"blocks": str(config.blocks)}
+    codec = codec_of_weights(config.codec)
+    metadata = {BLOCKS_KEY: str(config.blocks), CODEC_KEY: codec}
     file = UPSCALER_FILE if config.perceptual is None else PERCEPTUAL_FILE
     return _run(build, loop_config, device, on_step, "upscaler.", file, metadata)
 
@@ -190,15 +187,15 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
         TrainingError: the folder holds no finished run, or one that diverged.
         FileAccessError: the target cannot be written.
     """
-    file, setting = _finished_weights(run)
+    file, settings = find_finished(run)
     if file.name == ENLARGER_FILE:
-        enlarger = trainable(setting)
+        enlarger = trainable(settings[NETWORK_KEY])
         load_trainable(enlarger, file)
         make_folder(target)
-        export_enlarger(folded(enlarger), setting, target / ENLARGER_FILE)
+        export_enlarger(folded(enlarger), settings[NETWORK_KEY], target / ENLARGER_FILE)
         return {}
     if file.name == HYPERPRIOR_FILE:
-        hyperprior = ScaleHyperprior(*channels_at(int(setting)))
+        hyperprior = ScaleHyperprior(*channels_at(int(settings["quality"])))
         load_hyperprior(hyperprior, file)
         make_folder(target.parent)
         export_checkpoint(hyperprior, target)
@@ -208,18 +205,19 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
         load_gained(gained, file)
         make_folder(target)
         return export_gained(gained, target)
-    network = TrainableCdsr1()
     if file.name in _SHIPPED_UPSCALERS:
-        upscaler = new_upscaler(network, int(setting))
+        codec = settings[CODEC_KEY]
+        upscaler = new_upscaler(codec, int(settings[BLOCKS_KEY]))
         load_upscaler(upscaler, file)
         make_folder(target)
-        export_upscaler(upscaler, target / _SHIPPED_UPSCALERS[file.name])
+        export_upscaler(upscaler, codec, target / _SHIPPED_UPSCALERS[file.name])
         return {}
+    network = TrainableCdsr1()
     load_network(network, file)
     make_folder(target)
-    if setting == "all":
+    if settings["part"] == "all":
         return export_codec(network, target)
-    if setting == "transforms":
+    if settings["part"] == "transforms":
         export_encoder(network, target)
     export_decoder(network, target)
     return {}
@@ -247,17 +245,17 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
     Source: Izmailov et al. 2018 (stochastic weight averaging), arXiv:1803.05407; Wang et al.
     2018 (network interpolation), arXiv:1809.00219.
     """
-    finished = [_finished_weights(run) for run in runs]
-    kinds = {(file.name, setting) for file, setting in finished}
+    finished = [find_finished(run) for run in runs]
+    kinds = {(file.name, tuple(settings.items())) for file, settings in finished}
     if {name for name, _ in kinds} == _SHIPPED_UPSCALERS.keys():
-        kinds = {(PERCEPTUAL_FILE, setting) for _, setting in kinds}
+        kinds = {(PERCEPTUAL_FILE, settings) for _, settings in kinds}
     states = [load_file(file) for file, _ in finished]
     shapes = {tuple((name, s[name].shape) for name in sorted(s)) for s in states}
     if len(kinds) != 1 or len(shapes) != 1:
         raise TrainingError(
             "the runs trained different networks. hint: average runs of one recipe and setting"
         )
-    ((file_name, setting),) = kinds
+    ((file_name, settings),) = kinds
     mean = {
         # Integers are constants of the network, and the same in all.
         name: torch.stack([s[name] for s in states]).mean(0) if t.is_floating_point() else t
@@ -265,29 +263,5 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
     }
     make_folder(output)
     target = output / file_name
-    write_tensors(target, mean, {dict(_SETTINGS)[file_name]: setting})
+    write_tensors(target, mean, dict(settings))
     return target
-
-
-def _finished_weights(run: Path) -> tuple[Path, str]:
-    """The file that a finished run left, and the setting that its metadata keep."""
-    for name, key in _SETTINGS:
-        file = run / name
-        if not file.is_file():
-            continue
-        try:
-            with safe_open(file, "pt") as opened:
-                setting = opened.metadata()[key]
-            if key == NETWORK_KEY and setting not in NETWORKS:
-                raise KeyError(setting)
-            return file, setting
-        # No metadata at all are None.
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise TrainingError(
-                f"{file}: damaged, or not written by a run. "
-                "hint: start the run again with the same --output, which writes it anew"
-            ) from error
-    raise TrainingError(
-        f"{run}: no finished run: there is no {', '.join(name for name, _ in _SETTINGS)}. "
-        "hint: start `cdsrcodec train` of codec, upscaler or enlarger again with this --output"
-    )

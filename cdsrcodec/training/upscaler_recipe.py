@@ -14,13 +14,10 @@ from torch import Tensor, nn
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.imageio.resampling import downscale
-from cdsrcodec.layers.blocks import freeze
-from cdsrcodec.models.cdsr1 import LEVELS, SynthesisTransform
-from cdsrcodec.models.context_prior import crop_like, round_rate_aware
 from cdsrcodec.sr.latent import LatentUpscaler
-from cdsrcodec.sr.registry import UPSCALE
+from cdsrcodec.sr.registry import UPSCALE, UPSCALERS
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
-from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
+from cdsrcodec.training.frozen_codecs import load_frozen
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
 from cdsrcodec.training.vgg import load_vgg
 
@@ -37,7 +34,7 @@ class UpscalerRecipeConfig:
 
     Attributes:
         data: folder of training images, the large ones.
-        codec: weights of the frozen codec, see codec_recipe.load_network.
+        codec: weights of the frozen codec, see frozen_codecs.load_frozen.
         patch_px: side of the low-resolution patch, divisible by 16.
         batch: patches per step and process.
         blocks: residual blocks of the trunk.
@@ -57,24 +54,6 @@ class UpscalerRecipeConfig:
     perceptual: LossWeights | None = None
 
 
-def new_upscaler(codec: TrainableCdsr1, blocks: int) -> LatentUpscaler:
-    """An upscaler for this codec whose synthesis is a copy of the codec's g_s."""
-    synthesis = SynthesisTransform()
-    synthesis.load_state_dict(codec.g_s.state_dict())
-    tables = codec.quality
-    upscaler = LatentUpscaler(
-        synthesis,
-        scale16=tables.g_s_scale16.shape[1],
-        scale8=tables.g_s_scale8.shape[1],
-        levels=LEVELS,
-        blocks=blocks,
-    )
-    with torch.no_grad():
-        upscaler.scale16.copy_(tables.g_s_scale16)
-        upscaler.scale8.copy_(tables.g_s_scale8)
-    return upscaler
-
-
 def load_upscaler(upscaler: LatentUpscaler, start: Path) -> None:
     """Fill an upscaler from a file of its weights.
 
@@ -85,7 +64,7 @@ def load_upscaler(upscaler: LatentUpscaler, start: Path) -> None:
         upscaler.load_state_dict({k: v.float() for k, v in load_file(start).items()})
     except (OSError, SafetensorError, RuntimeError) as error:
         raise TrainingError(
-            f"{start}: not weights of this upscaler. hint: --blocks must be that of the file"
+            f"{start}: not weights of this upscaler. hint: --blocks and --codec must be those of it"
         ) from error
 
 
@@ -109,6 +88,20 @@ class EnlargementObjective(nn.Module):
         return loss, {"psnr_rgb_db": -10 * mse.detach().log10().mean()}
 
 
+def _check_perceptual(codec: str) -> None:
+    """Refuse to train what decoding would not find.
+
+    Raises:
+        TrainingError: there is no latent-perceptual for this codec.
+    """
+    codecs = [entry.codec for entry in UPSCALERS if entry.name == "latent-perceptual"]
+    if codec not in codecs:
+        raise TrainingError(
+            f"there is no latent-perceptual for {codec}, only for {', '.join(map(str, codecs))}. "
+            "hint: leave out --perceptual, or name another --codec"
+        )
+
+
 def _objective(
     upscaler: LatentUpscaler, perceptual: LossWeights | None
 ) -> EnlargementObjective | AdversarialObjective:
@@ -129,11 +122,10 @@ class UpscalerRecipe:
     def __init__(self, config: UpscalerRecipeConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         torch.manual_seed(config.seed)
-        self.codec = TrainableCdsr1()
-        load_network(self.codec, config.codec)
-        freeze(self.codec.parameters())
-        self.codec.eval().to(device)
-        upscaler = new_upscaler(self.codec, config.blocks)
+        self.codec = load_frozen(config.codec, device)
+        if config.perceptual is not None:
+            _check_perceptual(self.codec.name)
+        upscaler = self.codec.new_upscaler(config.blocks)
         if config.start is not None:
             load_upscaler(upscaler, config.start)
         self.module = _objective(upscaler, config.perceptual)
@@ -159,17 +151,9 @@ class UpscalerRecipe:
         )
         lr = np.stack([downscale(patch, UPSCALE) for patch in hr])
         u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
-        level = torch.from_numpy((LEVELS - 1) * u).float().to(self.device)
-        return self._code(self._to_tensor(lr), level), level, self._to_tensor(hr)
+        level = torch.from_numpy((self.codec.levels - 1) * u).float().to(self.device)
+        return self.codec.code(self._to_tensor(lr), level), level, self._to_tensor(hr)
 
     def _to_tensor(self, patches: NDArray[np.uint8]) -> Tensor:
         x = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
         return x.float() / 255
-
-    @torch.no_grad()
-    def _code(self, x: Tensor, level: Tensor) -> Tensor:
-        y_gained, z = self.codec.analyse(x, level)
-        features = crop_like(self.codec.h_s(self.codec.quantise_z(z)), y_gained)
-        out = self.codec.prior(features, y_gained, round_rate_aware)
-        y_hat: Tensor = out.y_hat_gained * self.codec.quality.inverse_gain(level)
-        return y_hat

@@ -21,7 +21,7 @@ from cdsrcodec.evaluation.codecs import Codec, LearnedCodec
 from cdsrcodec.evaluation.digests import file_sha256
 from cdsrcodec.imageio.reader import read_rgb
 from cdsrcodec.imageio.resampling import downscale
-from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALE, UPSCALERS
+from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALE, UPSCALERS, available_names
 
 Task = Literal["native", "lr4", "sr4"]
 # So that something is left of an HR picture without its border, and of LR one pixel.
@@ -45,7 +45,7 @@ class Settings:
             compared with the picture; and coded directly.
         codecs: the first one is the reference whose bytes direct coding is to meet.
         qualities: rungs by name of the codec; a codec that is not in it takes its ladder.
-        enlargers: of task sr4, from sr.registry.UPSCALERS.
+        enlargers: of task sr4, from sr.registry.UPSCALER_NAMES.
         equal_bytes: each codec but the first one codes at the rungs of that, with the best quality
             whose file has no more bytes than its file; qualities of its own it has none then.
         direct: of task sr4, whether codecs are measured on the large picture as well.
@@ -159,10 +159,14 @@ def plan_units(settings: Settings, picture: Picture) -> Iterator[Unit]:
 
 
 def enlargers_for(settings: Settings, codec: Codec) -> Iterator[str]:
-    """Those of the settings that read this codec's latents, or pixels."""
-    reads = {codec.codec, None} if isinstance(codec, LearnedCodec) else {None}
-    fitting = {entry.name for entry in UPSCALERS if entry.codec in reads}
+    """Those of the settings that read this codec's latents, with weights for them, or pixels."""
+    fitting = available_names(e for e in UPSCALERS if e.codec in _codecs_read(codec))
     yield from (name for name in settings.enlargers if name in fitting)
+
+
+def _codecs_read(codec: Codec | None) -> set[str | None]:
+    """What upscalers of a codec's files may read: None is pixels."""
+    return {codec.codec, None} if isinstance(codec, LearnedCodec) else {None}
 
 
 def method_names(settings: Settings) -> list[str]:
@@ -178,7 +182,7 @@ def method_names(settings: Settings) -> list[str]:
 
 def missing_enlarger(name: str, weights: Path | None) -> str | None:
     """What an enlarger lacks to run here; None for nothing."""
-    if not next(entry for entry in UPSCALERS if entry.name == name).is_available:
+    if name not in available_names(UPSCALERS):
         return "this version has no weights for it"
     if name == "esrgan" and weights is None:
         from cdsrcodec.sr.esrgan import PACKAGE
@@ -200,7 +204,7 @@ def _unit(
         "picture": picture.sha256,
         "task": settings.task,
         "codec": codec.describe() if codec else ORIGINAL,
-        "enlarger": describe_enlarger(settings, enlarger),
+        "enlarger": describe_enlarger(settings, enlarger, codec),
         "rung": rung,
         # Where a search begins, ends and may stop.
         "scale": [searched.lowest, searched.highest, searched.step] if searched else None,
@@ -213,9 +217,20 @@ def _unit(
     return Unit(key, picture.path, codec, enlarger, rung, cost)
 
 
-def describe_enlarger(settings: Settings, name: str) -> dict[str, Any]:
-    """All that decides what an enlarger makes of a picture, for keys and reports."""
-    files = {entry.name: entry.file for entry in UPSCALERS}
+def describe_enlargers(settings: Settings) -> list[dict[str, Any]]:
+    """Of task sr4: each enlarger once, and one of latents once for each codec that it reads."""
+    found = {
+        (name, name not in PIXEL_UPSCALERS and codec.name): describe_enlarger(settings, name, codec)
+        for name in settings.enlargers
+        for codec in settings.codecs
+        if name in enlargers_for(settings, codec)
+    }
+    return list(found.values())
+
+
+def describe_enlarger(settings: Settings, name: str, codec: Codec | None) -> dict[str, Any]:
+    """All that decides what an enlarger makes of a codec's picture, for keys and reports."""
+    files = {entry.name: entry.file for entry in UPSCALERS if entry.codec in _codecs_read(codec)}
     file = settings.upscaler_weights if name == "esrgan" else files.get(name)
     weights = file_sha256(file) if file is not None and file.is_file() else None
     return {"enlarger": name, "weights": weights, "device": settings.device}

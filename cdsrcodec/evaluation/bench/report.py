@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from cdsrcodec.evaluation.bd_rate import Curve
 from cdsrcodec.evaluation.bench.crossover import Crossover, find_crossovers
 from cdsrcodec.evaluation.bench.page import build_page
-from cdsrcodec.evaluation.bench.plan import Settings, describe_enlarger
+from cdsrcodec.evaluation.bench.plan import Settings, describe_enlargers
 from cdsrcodec.evaluation.bench.plots import draw_plots
 from cdsrcodec.evaluation.bench.rows import to_csv
 from cdsrcodec.evaluation.bench.running import Measured
@@ -81,10 +81,7 @@ def describe(
             codec.name: {**codec.describe(), "qualities": list(settings.rungs(codec))}
             for codec in settings.codecs
         },
-        "enlargers": [
-            describe_enlarger(settings, name)
-            for name in (settings.enlargers if settings.task == "sr4" else ())
-        ],
+        "enlargers": describe_enlargers(settings) if settings.task == "sr4" else [],
         "pictures": [
             {
                 "image": picture.path.name,
