@@ -175,11 +175,12 @@ def export_gained(network: TrainableGainedHyperprior, folder: Path) -> dict[str,
         entropy = entropy_tensors(state)
     except ValueError as error:
         raise TrainingError(f"{error}. {_DIVERGED_HINT}") from error
+    trained = {name: state[name] for name, _ in network.named_parameters()}
     gains, correction = ({n: state[n]} for n in ("quality.log_gain", "quality.log_gain_correction"))
     parts = {
         "entropy": entropy | _half(gains),
-        "encoder": _half(transform_tensors(state, "g_a.", "h_a.")),
-        "decoder": _half(transform_tensors(state, "g_s.") | correction),
+        "encoder": _half(transform_tensors(trained, "g_a.", "h_a.")),
+        "decoder": _half(transform_tensors(trained, "g_s.") | correction),
     }
     for name, tensors in parts.items():
         metadata = {"fraction_bits": str(FRACTION_BITS)} if name == "entropy" else None

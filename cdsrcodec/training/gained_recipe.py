@@ -179,6 +179,10 @@ class GainedRecipe:
             x,
         )
         nn.init.constant_(network.h_s[-2].bias, _START_SCALE)
+        with torch.no_grad():  # z that rounds to 0 everywhere would teach h_s nothing
+            level = torch.linspace(0, GAIN_LEVELS - 1, len(x))
+            z = network.h_a((network.g_a(x) * network.quality.gain(level)).abs())
+            network.h_a[-1].weight /= z.std()
 
     def rate_factor(self, name: str) -> float:
         """All parameters learn at one rate."""
