@@ -16,7 +16,6 @@ from cdsrcodec.models.registry import (
     installed,
     shipped,
 )
-from cdsrcodec.zoo.origin import origin_of
 
 
 def models_folder() -> Path:
@@ -104,7 +103,9 @@ def remove_model(name: str) -> None:
     """
     if _find(name).quality is None:
         raise ModelError(f"{name} is part of the package. hint: only installed models can go")
-    store.remove(name)
+    from cdsrcodec.models.installing import remove
+
+    remove(name)
 
 
 def _find(name: str) -> CodecEntry:
@@ -120,6 +121,8 @@ def _name(entry: CodecEntry) -> str:
 
 
 def _describe(entry: CodecEntry) -> ModelInfo:
+    from cdsrcodec.zoo.origin import origin_of
+
     origin = origin_of(entry)
     return ModelInfo(
         name=_name(entry),

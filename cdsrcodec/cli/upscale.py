@@ -7,6 +7,7 @@ import click
 import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
+from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
 from cdsrcodec.cli.plan import PICTURES
 
@@ -16,7 +17,7 @@ from cdsrcodec.cli.plan import PICTURES
 @options.pixel_upscaler_option
 @picture_options
 @shared_options
-@options.debug_option
+@debug_option
 def upscale(
     names: tuple[str, ...],
     upscaler: str,
