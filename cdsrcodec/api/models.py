@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cdsrcodec.api.reports import ModelInfo
+from cdsrcodec.api.streams import StrPath
 from cdsrcodec.errors import ModelError
 from cdsrcodec.models import store
 from cdsrcodec.models.registry import (
@@ -43,7 +44,7 @@ def show_model(name: str) -> ModelInfo:
 
 
 def import_model(
-    file: Path,
+    file: StrPath,
     *,
     codec: str = BMSHJ2018_HYPERPRIOR,
     quality: int,
@@ -64,7 +65,7 @@ def import_model(
     """
     from cdsrcodec.zoo.importing import import_checkpoint
 
-    return _describe(import_checkpoint(file, codec, quality, metric))
+    return _describe(import_checkpoint(Path(file), codec, quality, metric))
 
 
 def pull_model(
