@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.layers.blocks import freeze
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.models.cdsr1 import LEVELS
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.sr.registry import UPSCALE
@@ -62,9 +63,11 @@ def load_trainable(enlarger: PixelEnlarger, start: Path) -> None:
 
     Raises:
         TrainingError: no such file, or of another network.
+        MemoryError: there is no room for them.
     """
     try:
-        enlarger.load_state_dict(load_file(start))
+        with one_memory_error():
+            enlarger.load_state_dict(load_file(start))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise TrainingError(
             f"{start}: not weights of this network. "

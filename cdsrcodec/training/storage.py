@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cdsrcodec.errors import FileAccessError, TrainingError
 from cdsrcodec.imageio.writer import write_bytes
+from cdsrcodec.layers.memory import one_memory_error
 
 
 def make_folder(path: Path) -> None:
@@ -53,10 +54,12 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 
     Raises:
         TrainingError: the file is damaged, or no checkpoint.
+        MemoryError: there is no room for it.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (MemoryError, torch.OutOfMemoryError):
+        with one_memory_error():
+            state = torch.load(path, map_location=device, weights_only=True)
+    except MemoryError:
         raise
     # On damaged bytes torch raises about every exception there is: a KeyError for a text.
     except Exception as error:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.layers.blocks import freeze
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.models.cdsr1 import LEVELS, SynthesisTransform
 from cdsrcodec.models.context_prior import crop_like, round_rate_aware
 from cdsrcodec.sr.latent import LatentUpscaler
@@ -80,9 +81,11 @@ def load_upscaler(upscaler: LatentUpscaler, start: Path) -> None:
 
     Raises:
         TrainingError: no such file, or of another network.
+        MemoryError: there is no room for them.
     """
     try:
-        upscaler.load_state_dict({k: v.float() for k, v in load_file(start).items()})
+        with one_memory_error():
+            upscaler.load_state_dict({k: v.float() for k, v in load_file(start).items()})
     except (OSError, SafetensorError, RuntimeError) as error:
         raise TrainingError(
             f"{start}: not weights of this upscaler. hint: --blocks must be that of the file"
