@@ -18,9 +18,7 @@ from cdsrcodec.layers.state_files import read_state
 from cdsrcodec.sr.enlargers import load_enlarger
 from cdsrcodec.sr.esrgan import load_esrgan
 from cdsrcodec.sr.registry import UPSCALERS
-from cdsrcodec.training.enlarger_recipe import load_trainable
-from cdsrcodec.training.storage import read_checkpoint
-from cdsrcodec.training.upscaler_recipe import load_upscaler
+from cdsrcodec.training.storage import fill_network, read_checkpoint
 
 CPU = torch.device("cpu")
 FILE = Path("weights.safetensors")
@@ -43,13 +41,9 @@ READERS: dict[str, tuple[str, Callable[[], object]]] = {
     "safetensors": ("cdsrcodec.layers.state_files.load_file", lambda: read_state(FILE)),
     "pickle": ("torch.load", lambda: read_state(Path("weights.pth"))),
     "checkpoint": ("torch.load", lambda: read_checkpoint(Path("checkpoint.pt"), CPU)),
-    "start of an upscaler": (
-        "cdsrcodec.training.upscaler_recipe.load_file",
-        lambda: load_upscaler(nn.Identity(), FILE),  # type: ignore[arg-type]
-    ),
-    "start of an enlarger": (
-        "cdsrcodec.training.enlarger_recipe.load_file",
-        lambda: load_trainable(nn.Identity(), FILE),  # type: ignore[arg-type]
+    "start of a training": (
+        "cdsrcodec.training.storage.load_file",
+        lambda: fill_network(nn.Identity(), FILE, hint="take another"),
     ),
 }
 
