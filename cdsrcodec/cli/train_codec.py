@@ -10,7 +10,14 @@ from click.core import ParameterSource
 
 from cdsrcodec.cli import options
 from cdsrcodec.cli.train import LoopOptions, announce, display, finite, loop_config, run_options
-from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1, CODECS, METRICS, codec_named
+from cdsrcodec.models.registry import (
+    BMSHJ2018_HYPERPRIOR,
+    BMSHJ2018_HYPERPRIOR_GAIN,
+    CDSR1,
+    CODECS,
+    METRICS,
+    codec_named,
+)
 
 MS_SSIM_MIN_PATCH_PX = 176  # halved four times it holds a window of 11 pixels
 ONLY_FOR = {
@@ -26,7 +33,6 @@ class RecipeOptions(TypedDict):
     """What the recipes of all codecs take."""
 
     data: Path
-    metric: str
     patch_px: int
     batch: int
     factors: tuple[int, ...]
@@ -37,7 +43,7 @@ class RecipeOptions(TypedDict):
 @run_options
 @click.option(
     "--codec", "name", type=click.Choice(list(CODECS)), default=CDSR1, show_default=True,
-    help="What to train: one network for all qualities, or one for a quality.",
+    help=f"What to train: one network for all qualities, or, of {BMSHJ2018_HYPERPRIOR}, for one.",
 )  # fmt: skip
 @click.option(
     "-q", "--quality", type=click.IntRange(1, 8), help=f"Of {BMSHJ2018_HYPERPRIOR}, which needs it."
@@ -68,8 +74,8 @@ class RecipeOptions(TypedDict):
 )  # fmt: skip
 @click.option(
     "--start", type=options.FILE, help="Weights to start from: a codec.safetensors, or a "
-    "folder of exported files. Default: the shipped ones. Of another codec than cdsr1: a "
-    "checkpoint; default: none.",
+    "folder of exported files. Default: the shipped ones. Of another codec than cdsr1: the weights "
+    "of a run or a checkpoint; default: none.",
 )  # fmt: skip
 @click.option("--from-zero", is_flag=True, help="Start cdsr1 from random weights instead.")
 @click.pass_context
@@ -93,6 +99,7 @@ def codec(
     """Train a codec on the pictures of the folder DATA."""
     from cdsrcodec.codec import resolve_device
     from cdsrcodec.training.codec_recipe import CodecRecipeConfig
+    from cdsrcodec.training.gained_recipe import GainedRecipeConfig
     from cdsrcodec.training.hyperprior_recipe import HyperpriorRecipeConfig
     from cdsrcodec.training.runs import train_codec
 
@@ -101,18 +108,21 @@ def codec(
         raise click.UsageError("--from-zero and --start exclude each other")
     shared: RecipeOptions = {
         "data": data,
-        "metric": metric,
         "patch_px": patch_px,
         "batch": batch,
         "factors": factors,
         "seed": seed,
     }
-    config: CodecRecipeConfig | HyperpriorRecipeConfig
-    if quality is None:
-        start = None if from_zero else start or codec_named(CDSR1).folder
-        config = CodecRecipeConfig(**shared, high_rate_bias=high_rate_bias, part=part, start=start)
+    config: CodecRecipeConfig | HyperpriorRecipeConfig | GainedRecipeConfig
+    if name == BMSHJ2018_HYPERPRIOR_GAIN:
+        config = GainedRecipeConfig(**shared, start=start)
+    elif quality is not None:
+        config = HyperpriorRecipeConfig(**shared, quality=quality, metric=metric, start=start)
     else:
-        config = HyperpriorRecipeConfig(**shared, quality=quality, start=start)
+        start = None if from_zero else start or codec_named(CDSR1).folder
+        config = CodecRecipeConfig(
+            **shared, metric=metric, high_rate_bias=high_rate_bias, part=part, start=start
+        )
     with display("codec") as on_step:
         weights = train_codec(config, loop_config(seed, **loop), resolve_device(device), on_step)
     announce(weights, "FOLDER" if quality is None else "FILE")
@@ -127,6 +137,8 @@ def check_codec_options(context: click.Context, codec: str) -> None:
     if codec == BMSHJ2018_HYPERPRIOR and context.params["quality"] is None:
         raise click.UsageError(f"{codec} needs --quality: it has a network for each")
     patch_px, metric = context.params["patch_px"], context.params["metric"]
+    if metric not in CODECS[codec].model_ids:
+        raise click.UsageError(f"{codec} is not trained for --metric {metric}")
     if patch_px % 16:
         raise click.BadParameter("must be divisible by 16", param_hint="--patch")
     if metric == "ms-ssim" and patch_px < MS_SSIM_MIN_PATCH_PX:

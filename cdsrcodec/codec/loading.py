@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -21,13 +21,16 @@ from torch import Tensor, nn
 from cdsrcodec.entropy import TableSet
 from cdsrcodec.errors import DeviceError, ModelError
 from cdsrcodec.layers.memory import one_memory_error
+from cdsrcodec.models import gained_hyperprior
 from cdsrcodec.models.cdsr1 import LEVELS, Decoder, Encoder, SynthesisTransform
 from cdsrcodec.models.float_twin import FloatTwin, float_twin
+from cdsrcodec.models.gained_hyperprior import GainedDecoder, GainedEncoder
 from cdsrcodec.models.hyperprior import HyperpriorDecoder, HyperpriorEncoder, channels_at
 from cdsrcodec.models.integer_prior import IntegerPrior
 from cdsrcodec.models.interface import DecoderNetwork, EncoderNetwork, Prior
 from cdsrcodec.models.registry import (
     BMSHJ2018_HYPERPRIOR,
+    BMSHJ2018_HYPERPRIOR_GAIN,
     CDSR1,
     HASH_SUFFIX,
     CodecEntry,
@@ -61,6 +64,11 @@ _PARTS = {
         lambda entry: HyperpriorEncoder(*channels_at(entry.one_quality)),
         lambda entry: HyperpriorDecoder(*channels_at(entry.one_quality)),
         ScalePrior,
+    ),
+    BMSHJ2018_HYPERPRIOR_GAIN: _Parts(
+        lambda _: GainedEncoder(),
+        lambda _: GainedDecoder(),
+        partial(ScalePrior, rounding_rate_weight=gained_hyperprior.ROUNDING_RATE_WEIGHT),
     ),
 }
 

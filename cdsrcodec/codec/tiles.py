@@ -17,7 +17,11 @@ import math
 from dataclasses import dataclass, replace
 
 from cdsrcodec.errors import LimitError
-from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CDSR1
+from cdsrcodec.models.registry import (
+    BMSHJ2018_HYPERPRIOR,
+    BMSHJ2018_HYPERPRIOR_GAIN,
+    CDSR1,
+)
 from cdsrcodec.models.walking import TILE_CORE
 
 LEAST_CORE = 8
@@ -122,6 +126,14 @@ class CodecNeeds:
         return self.walk_bytes * math.prod(size) + self.walk_tile_bytes * tile
 
 
+_HYPERPRIOR = CodecNeeds(
+    analysis=Tiling(core=40, halo=3, bytes_per_position=220_000),
+    synthesis=Tiling(core=40, halo=3, bytes_per_position=260_000),
+    latent_bytes=4 * 320,
+    walk_bytes=12_000,
+    walk_tile_bytes=17_000,
+    features_bytes=0,
+)
 NEEDS = {
     CDSR1: CodecNeeds(
         analysis=Tiling(core=96, halo=12, bytes_per_position=19_000),
@@ -132,14 +144,9 @@ NEEDS = {
         features_bytes=13,
     ),
     # With its larger networks, those of qualities 6 to 8.
-    BMSHJ2018_HYPERPRIOR: CodecNeeds(
-        analysis=Tiling(core=40, halo=3, bytes_per_position=220_000),
-        synthesis=Tiling(core=40, halo=3, bytes_per_position=260_000),
-        latent_bytes=4 * 320,
-        walk_bytes=12_000,
-        walk_tile_bytes=17_000,
-        features_bytes=0,
-    ),
+    BMSHJ2018_HYPERPRIOR: _HYPERPRIOR,
+    # As large as those of qualities 1 to 5, which take two thirds of that.
+    BMSHJ2018_HYPERPRIOR_GAIN: replace(_HYPERPRIOR, latent_bytes=4 * 192, features_bytes=5),
 }
 LATENT_4X = Tiling(core=36, halo=12, bytes_per_position=370_000)
 PIXELS = Tiling(core=256, halo=40, bytes_per_position=11_500)  # a network may say a smaller halo

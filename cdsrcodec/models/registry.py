@@ -21,6 +21,7 @@ from cdsrcodec.weights import WEIGHTS_FOLDER
 
 CDSR1 = "cdsr1"
 BMSHJ2018_HYPERPRIOR = "bmshj2018-hyperprior"
+BMSHJ2018_HYPERPRIOR_GAIN = "bmshj2018-hyperprior-gain"
 METRICS = ("mse", "ms-ssim")
 DEFAULT_METRIC = METRICS[0]
 DEFAULT_QUALITY = 4.0
@@ -118,17 +119,25 @@ class CodecEntry:
         return self.quality is None or self.folder.name.endswith(f"-{tag.hex()}")
 
 
+_REAL_QUALITIES = tuple(quality_of_code(code) for code in range(MAX_QUALITY_CODE + 1))
+_LAST_GAINED_QUALITY = 6  # as models.gained_hyperprior has rows
 CODECS = {
     codec.name: codec
     for codec in (
         Codec(
             CDSR1,
             {"mse": 1},
-            tuple(quality_of_code(code) for code in range(MAX_QUALITY_CODE + 1)),
+            _REAL_QUALITIES,
             WEIGHTS_FOLDER / CDSR1,
             takes_effort=True,
         ),
         Codec(BMSHJ2018_HYPERPRIOR, {"mse": 2, "ms-ssim": 3}, tuple(map(float, range(1, 9)))),
+        Codec(
+            BMSHJ2018_HYPERPRIOR_GAIN,
+            {"mse": 4},
+            tuple(quality for quality in _REAL_QUALITIES if quality <= _LAST_GAINED_QUALITY),
+            WEIGHTS_FOLDER / BMSHJ2018_HYPERPRIOR_GAIN,
+        ),
     )
 }
 

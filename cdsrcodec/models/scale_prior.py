@@ -29,6 +29,8 @@ class ScalePrior:
         tensors: `<layer>.weight` int16, `<layer>.bias` int64, `<layer>.shift` uint8 for
             each of LAYERS, `z.medians` (N,) int32 in fixed point, and `scale_bounds`
             (tables - 1,) int32 in fixed point: the largest scale of each table but the last.
+        rounding_rate_weight: see models.interface.Prior; 0 is plain rounding, as the published
+            codec does.
 
     Raises:
         KeyError: a tensor is missing.
@@ -36,9 +38,9 @@ class ScalePrior:
     """
 
     steps = 1
-    rounding_rate_weight = 0.0  # plain rounding, as the published codec does
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], *, rounding_rate_weight: float = 0.0) -> None:
+        self.rounding_rate_weight = rounding_rate_weight
         self.layers = [
             IntegerConv(*(tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift")))
             for name in LAYERS

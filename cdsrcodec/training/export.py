@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from cdsrcodec.entropy import TableSet
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.layers.integer import EXACT_LIMIT, FRACTION_BITS, ONE, worst_sum
+from cdsrcodec.models import scale_prior
 from cdsrcodec.models.context_prior import SCALE_MIN
 from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
 from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
@@ -27,8 +28,10 @@ from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.training.codec_recipe import DECODER, ENCODER, TrainableCdsr1
 from cdsrcodec.training.compressai import EntropyBottleneck, ScaleHyperprior
+from cdsrcodec.training.gained_recipe import TrainableGainedHyperprior
 from cdsrcodec.training.integers import quantise_layer
 from cdsrcodec.training.storage import write_checkpoint, write_tensors
+from cdsrcodec.zoo.conversion import entropy_tensors, transform_tensors
 
 _TAIL_SIGMAS = 5.4  # beyond it a symbol is rarer than the smallest count, 2^-24
 _HYPER_REACH = 512
@@ -151,6 +154,48 @@ def export_codec(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
     return export_entropy(network, folder)
 
 
+def export_gained(network: TrainableGainedHyperprior, folder: Path) -> dict[str, int]:
+    """Write the three files of a hyperprior with gains into an existing folder.
+
+    Args:
+        network: gets its tables, and quantiles of z that fit its prior.
+        folder: of the files.
+
+    Returns:
+        As export_entropy.
+
+    Raises:
+        TrainingError: a weight is not a number, or a layer cannot be exact.
+        FileAccessError: a file cannot be written.
+    """
+    _check_finite(network)
+    network.update(force=True, update_quantiles=True)
+    state = network.state_dict()
+    try:
+        entropy = entropy_tensors(state)
+    except ValueError as error:
+        raise TrainingError(f"{error}. {_DIVERGED_HINT}") from error
+    gains, correction = ({n: state[n]} for n in ("quality.log_gain", "quality.log_gain_correction"))
+    parts = {
+        "entropy": entropy | _half(gains),
+        "encoder": _half(transform_tensors(state, "g_a.", "h_a.")),
+        "decoder": _half(transform_tensors(state, "g_s.") | correction),
+    }
+    for name, tensors in parts.items():
+        metadata = {"fraction_bits": str(FRACTION_BITS)} if name == "entropy" else None
+        write_tensors(folder / f"{name}.safetensors", tensors, metadata)
+    return {
+        name: worst_sum(*(entropy[f"{name}.{part}"] for part in ("weight", "bias", "shift")))
+        for name in scale_prior.LAYERS
+    }
+
+
+def _check_finite(network: nn.Module) -> None:
+    for name, parameter in network.named_parameters():
+        if not parameter.isfinite().all():
+            raise TrainingError(f"{name}: not a number. {_DIVERGED_HINT}")
+
+
 def export_checkpoint(network: ScaleHyperprior, path: Path) -> None:
     """Write a checkpoint of CompressAI's layout with its tables, as `models import` takes it.
 
@@ -162,9 +207,7 @@ def export_checkpoint(network: ScaleHyperprior, path: Path) -> None:
         TrainingError: a weight is not a number.
         FileAccessError: it cannot be written.
     """
-    for name, parameter in network.named_parameters():
-        if not parameter.isfinite().all():
-            raise TrainingError(f"{name}: not a number. {_DIVERGED_HINT}")
+    _check_finite(network)
     network.update(force=True, update_quantiles=True)
     write = write_tensors if path.suffix == ".safetensors" else write_checkpoint
     write(path, network.state_dict())

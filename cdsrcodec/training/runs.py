@@ -1,7 +1,7 @@
 """Whole runs: recipe, loop and group put together, and the float weights they leave.
 
 A run's folder holds `checkpoint.pt` (to resume), `log.csv`, and at the end
-`codec.safetensors`, `hyperprior.safetensors`, `upscaler.safetensors`,
+`codec.safetensors`, `hyperprior.safetensors`, `gained.safetensors`, `upscaler.safetensors`,
 `perceptual.safetensors` or `enlarger.safetensors`, the averaged float weights that
 `export_run` turns into the files that are shipped or installed.
 """
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.layers.precision import resolve_precision
+from cdsrcodec.models.gained_hyperprior import GAIN_LEVELS
 from cdsrcodec.models.hyperprior import channels_at
 from cdsrcodec.sr.enlargers import NETWORK_KEY, NETWORKS
 from cdsrcodec.training.codec_recipe import (
@@ -41,9 +42,16 @@ from cdsrcodec.training.export import (
     export_decoder,
     export_encoder,
     export_enlarger,
+    export_gained,
     export_upscaler,
 )
 from cdsrcodec.training.folding import folded, trainable
+from cdsrcodec.training.gained_recipe import (
+    GainedRecipe,
+    GainedRecipeConfig,
+    TrainableGainedHyperprior,
+    load_gained,
+)
 from cdsrcodec.training.hyperprior_recipe import (
     HyperpriorRecipe,
     HyperpriorRecipeConfig,
@@ -60,6 +68,7 @@ from cdsrcodec.training.upscaler_recipe import (
 
 CODEC_FILE = "codec.safetensors"
 HYPERPRIOR_FILE = "hyperprior.safetensors"
+GAINED_FILE = "gained.safetensors"
 UPSCALER_FILE = "upscaler.safetensors"
 PERCEPTUAL_FILE = "perceptual.safetensors"
 ENLARGER_FILE = "enlarger.safetensors"
@@ -67,6 +76,7 @@ ENLARGER_FILE = "enlarger.safetensors"
 _SETTINGS = (
     (CODEC_FILE, "part"),
     (HYPERPRIOR_FILE, "quality"),
+    (GAINED_FILE, "levels"),
     (UPSCALER_FILE, "blocks"),
     (PERCEPTUAL_FILE, "blocks"),
     (ENLARGER_FILE, NETWORK_KEY),
@@ -79,7 +89,7 @@ OnStep = Callable[[StepReport], None]
 
 
 def train_codec(
-    config: CodecRecipeConfig | HyperpriorRecipeConfig,
+    config: CodecRecipeConfig | HyperpriorRecipeConfig | GainedRecipeConfig,
     loop_config: LoopConfig,
     device: torch.device,
     on_step: OnStep | None = None,
@@ -98,6 +108,9 @@ def train_codec(
     if isinstance(config, HyperpriorRecipeConfig):
         build = partial(HyperpriorRecipe, config)
         file, metadata = HYPERPRIOR_FILE, {"quality": str(config.quality)}
+    elif isinstance(config, GainedRecipeConfig):
+        build = partial(GainedRecipe, config)
+        file, metadata = GAINED_FILE, {"levels": str(GAIN_LEVELS)}
     else:
         build = partial(CodecRecipe, config)
         file, metadata = CODEC_FILE, {"part": config.part}
@@ -190,6 +203,11 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
         make_folder(target.parent)
         export_checkpoint(hyperprior, target)
         return {}
+    if file.name == GAINED_FILE:
+        gained = TrainableGainedHyperprior()
+        load_gained(gained, file)
+        make_folder(target)
+        return export_gained(gained, target)
     network = TrainableCdsr1()
     if file.name in _SHIPPED_UPSCALERS:
         upscaler = new_upscaler(network, int(setting))

@@ -54,9 +54,8 @@ def convert(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[st
     Raises:
         ValueError: it has no exact integer form, or its tables are malformed.
     """
-    transforms = {name: _acting(name, t) for name, t in state.items() if name[:4] != "h_s."}
-    encoder = pack_tensors(_part(transforms, "g_a.", "h_a."), {})
-    decoder = pack_tensors(_part(transforms, "g_s."), {})
+    encoder = pack_tensors(transform_tensors(state, "g_a.", "h_a."), {})
+    decoder = pack_tensors(transform_tensors(state, "g_s."), {})
     # The tag is to stand for all weights: two models that differ in g_s alone are two models.
     # Whoever loads the files compares (codec.loading).
     hashes = {
@@ -64,13 +63,14 @@ def convert(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[st
         for name, data in (("encoder", encoder), ("decoder", decoder))
     }
     fixed_point = {"fraction_bits": str(FRACTION_BITS)}
-    entropy = pack_tensors(_entropy_part(state), {**metadata, **hashes, **fixed_point})
+    entropy = pack_tensors(entropy_tensors(state), {**metadata, **hashes, **fixed_point})
     files = {"entropy": entropy, "encoder": encoder, "decoder": decoder}
     return {f"{name}.safetensors": data for name, data in files.items()}
 
 
-def _part(tensors: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefixes)}
+def transform_tensors(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
+    """Those float tensors of a checkpoint whose names begin so, as the transforms use them."""
+    return {name: _acting(name, t) for name, t in state.items() if name.startswith(prefixes)}
 
 
 def _acting(name: str, tensor: Tensor) -> Tensor:
@@ -84,7 +84,15 @@ def _acting(name: str, tensor: Tensor) -> Tensor:
     return acting[:, :, None, None] if acting.ndim == 2 else acting
 
 
-def _entropy_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def entropy_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All integers of the entropy part: h_s, medians, and the tables of z and y.
+
+    Args:
+        state: of a checkpoint with its tables.
+
+    Raises:
+        ValueError: it has no exact integer form, or its tables are malformed.
+    """
     tensors: dict[str, Tensor] = {}
     for name in LAYERS:
         weight, bias = state[f"{name}.weight"].double(), state[f"{name}.bias"].double()
@@ -150,4 +158,5 @@ def hyper_tables(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def gaussians_of_cdsr1() -> dict[str, Tensor]:
     """Tables of zero-mean Gaussians of 64 scales from 0.11 to 256, shipped, which never change."""
-    return _part(load_file(codec_named(CDSR1).entropy_file), "gaussian.")
+    tensors = load_file(codec_named(CDSR1).entropy_file)
+    return {name: tensor for name, tensor in tensors.items() if name.startswith("gaussian.")}
