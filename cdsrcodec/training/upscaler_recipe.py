@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cdsrcodec.errors import TrainingError
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.layers.blocks import freeze
 from cdsrcodec.models.cdsr1 import LEVELS, SynthesisTransform
@@ -22,6 +19,7 @@ from cdsrcodec.sr.registry import UPSCALE
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+from cdsrcodec.training.storage import fill_network
 from cdsrcodec.training.vgg import load_vgg
 
 SYNTHESIS_RATE_FACTOR = 0.05  # what was copied from g_s is soon worse than g_s at more
@@ -79,14 +77,9 @@ def load_upscaler(upscaler: LatentUpscaler, start: Path) -> None:
     """Fill an upscaler from a file of its weights.
 
     Raises:
-        TrainingError: no such file, or of another network.
+        TrainingError, MemoryError: as fill_network.
     """
-    try:
-        upscaler.load_state_dict({k: v.float() for k, v in load_file(start).items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise TrainingError(
-            f"{start}: not weights of this upscaler. hint: --blocks must be that of the file"
-        ) from error
+    fill_network(upscaler, start, hint="--blocks must be that of the file")
 
 
 class EnlargementObjective(nn.Module):

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rich.console
 import torch
 from click.testing import Result
 from PIL import Image
@@ -481,19 +480,6 @@ def test_means_pass_over_a_step_that_was_not_finite(capsys: pytest.CaptureFixtur
     values = [3.0] * 50
     values[20], values[30] = math.nan, math.inf
     assert shown_means([*values, 3.0], 1, capsys) == pytest.approx(3.0)
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What is shown on a terminal of 120 columns."""
-    shown = io.StringIO()
-    real = rich.console.Console
-
-    def console(**_: object) -> rich.console.Console:
-        return real(file=shown, force_terminal=True, width=120, color_system=None)
-
-    monkeypatch.setattr(rich.console, "Console", console)
-    return shown
 
 
 def last_frame(terminal: io.StringIO) -> str:
