@@ -10,8 +10,8 @@ INTERRUPTED_EXIT_CODE = 130  # as cli.failures, which is among what is imported 
 def main() -> None:
     """Run the command line.
 
-    Its modules take some tenths of a second to import, in which a Control-C is told like a
-    later one, of which `cli.failures` takes care.
+    Its modules take their time to import, in which a Control-C is told like a later one, of
+    which `cli.failures` takes care.
     """
     try:
         from cdsrcodec.cli.main import cli

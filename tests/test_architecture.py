@@ -174,15 +174,20 @@ def test_light_module_imports_torch_late(module: str) -> None:
     assert not early_packages(module, set()) & {"compressai", "torch"}
 
 
-def imported_by(*arguments: str) -> set[str]:
-    """Top-level packages that a Python process with these arguments imported."""
+def modules_imported_by(*arguments: str) -> set[str]:
+    """Full names of what a Python process with these arguments imported."""
     command = [sys.executable, "-X", "importtime", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
-    names = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in lines}
+    names = {line.rsplit("|", 1)[1].strip() for line in lines}
     assert PACKAGE in names, done.stderr
     return names
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Top-level packages that a Python process with these arguments imported."""
+    return {name.split(".")[0] for name in modules_imported_by(*arguments)}
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
@@ -211,3 +216,16 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
 def test_info_imports_nothing_heavy(name: str) -> None:
     stream = ROOT / "tests" / "conformance" / "valid" / f"{name}.cdsr"
     assert not imported_by("-m", PACKAGE, "info", str(stream)) & HEAVY
+
+
+def test_help_of_the_program_imports_none_of_its_commands() -> None:
+    own = {name for name in modules_imported_by("-m", PACKAGE, "--help") if is_own(name)}
+    parts = {"cli", "cli.failures", "cli.groups", "cli.main", "cli.version", "errors"}
+    assert own == {PACKAGE, *(f"{PACKAGE}.{part}" for part in parts)}
+
+
+def test_info_imports_no_other_command_and_little_of_the_library() -> None:
+    stream = ROOT / "tests" / "conformance" / "valid" / "metadata-30x17-q5.cdsr"
+    names = modules_imported_by("-m", PACKAGE, "info", str(stream))
+    assert not {f"{PACKAGE}.cli.{name}" for name in ("batch", "bench", "encode")} & names
+    assert not {"importlib.metadata", "json", "multiprocessing", "rich", "shutil"} & names

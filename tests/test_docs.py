@@ -73,8 +73,10 @@ def option_names(command: click.Command) -> set[str]:
 
 def commands(group: click.Group, prefix: str = "cdsrcodec") -> Iterator[tuple[str, click.Command]]:
     """All commands that do something, by the words that call them."""
-    for name, command in group.commands.items():
-        words = f"{prefix} {name}"
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        words, command = f"{prefix} {name}", group.get_command(ctx, name)
+        assert command is not None, words
         if isinstance(command, click.Group):
             yield from commands(command, words)
         else:
@@ -91,8 +93,9 @@ def check_command_line(words: list[str]) -> None:
             spellings = {name.split("=")[0] for name in word.split("/")}
             assert spellings <= option_names(command), words
         elif isinstance(command, click.Group) and word not in {"OPTIONS", ""}:
-            assert word in command.commands, words
-            command = command.commands[word]
+            member = command.get_command(click.Context(command), word)
+            assert member is not None, words
+            command = member
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport
-from cdsrcodec.api.streams import check_weights, picture_of
+from cdsrcodec.api.streams import StrPath, picture_of, weights_of
 from cdsrcodec.container import Limits
 from cdsrcodec.sr.registry import UPSCALE
 
@@ -25,7 +25,7 @@ def upscale(
     image: Image.Image | NDArray[np.uint8],
     *,
     upscaler: str = "lanczos",
-    upscaler_weights: Path | None = None,
+    upscaler_weights: StrPath | None = None,
     device: str = "auto",
     precision: str = "auto",
     max_memory_bytes: int | None = None,
@@ -69,11 +69,11 @@ def upscale(
 
 
 def upscale_file(
-    source: Path,
-    target: Path,
+    source: StrPath,
+    target: StrPath,
     *,
     upscaler: str = "lanczos",
-    upscaler_weights: Path | None = None,
+    upscaler_weights: StrPath | None = None,
     device: str = "auto",
     precision: str = "auto",
     max_memory_bytes: int | None = None,
@@ -107,6 +107,7 @@ def upscale_file(
     from cdsrcodec.imageio.tagging import holds_profile
 
     begin_s = time.perf_counter()
+    source, target = Path(source), Path(target)
     writer.check_output(target, source, overwrite=overwrite)
     in_source_space = holds_profile(writer.output_format(target))
     picture = read_picture(source, max_pixels=max_pixels)
@@ -142,7 +143,7 @@ def _enlarged(
     device: torch.device,
     *,
     upscaler: str,
-    weights: Path | None,
+    weights: StrPath | None,
     precision: str,
     max_memory_bytes: int | None,
     on_step: OnStep | None,
@@ -152,11 +153,10 @@ def _enlarged(
     from cdsrcodec.codec import enlarge_pixels
     from cdsrcodec.imageio.assembly import assemble
 
-    check_weights(weights, upscaler)
     pixels = enlarge_pixels(
         picture.pixels,
         upscaler=upscaler,
-        weights=weights,
+        weights=weights_of(upscaler, weights),
         device=device,
         precision=precision,
         max_memory_bytes=max_memory_bytes,

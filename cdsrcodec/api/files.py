@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
-from cdsrcodec.api.streams import Sr, goal_of, info, reduced, upscaler_of
+from cdsrcodec.api.streams import Sr, StrPath, goal_of, info, reduced, upscaler_of, weights_of
 from cdsrcodec.chunks.facts import full_size_of
 from cdsrcodec.container import Limits, Stream, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 def encode_file(
-    source: Path,
-    target: Path,
+    source: StrPath,
+    target: StrPath,
     *,
     quality: float | None = None,
     target_size_bytes: int | None = None,
@@ -78,6 +78,7 @@ def encode_file(
     from cdsrcodec.imageio.writer import write_bytes
 
     begin_s = time.perf_counter()
+    source, target = Path(source), Path(target)
     goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db)
     _check_stream_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
@@ -142,12 +143,12 @@ def _encode_report(
 
 
 def decode_file(
-    source: Path,
-    target: Path,
+    source: StrPath,
+    target: StrPath,
     *,
     sr: Sr = 1,
     upscaler: str | None = None,
-    upscaler_weights: Path | None = None,
+    upscaler_weights: StrPath | None = None,
     device: str = "auto",
     precision: str = "auto",
     max_memory_bytes: int | None = None,
@@ -182,12 +183,14 @@ def decode_file(
     from cdsrcodec.imageio.tagging import holds_profile
 
     begin_s = time.perf_counter()
+    source, target = Path(source), Path(target)
     writer.check_output(target, source, overwrite=overwrite)
     data = _read_file(source)
     with _about(source):
         stream = read_stream(data, limits=Limits(max_pixels=max_pixels))
     _check_picture_output(target, stream, sr)
-    upscaler = upscaler_of(upscaler, sr, upscaler_weights)
+    upscaler = upscaler_of(upscaler, sr)
+    weights = weights_of(upscaler, upscaler_weights)
     import_begin_s = time.perf_counter()
     from cdsrcodec.codec import decode_picture, resolve_device
 
@@ -199,7 +202,7 @@ def decode_file(
             sr=sr,
             upscaler=upscaler,
             device=torch_device,
-            upscaler_weights=upscaler_weights,
+            upscaler_weights=weights,
             precision=precision,
             max_memory_bytes=max_memory_bytes,
             on_step=on_step,
@@ -225,7 +228,7 @@ def _check_picture_output(target: Path, stream: Stream, sr: Sr) -> None:
         writer.check_alpha(target)
 
 
-def info_file(path: Path) -> StreamInfo:
+def info_file(path: StrPath) -> StreamInfo:
     """`info` of a file.
 
     Raises:
@@ -237,7 +240,7 @@ def info_file(path: Path) -> StreamInfo:
         return info(data)
 
 
-def verify_file(path: Path) -> StreamInfo:
+def verify_file(path: StrPath) -> StreamInfo:
     """Decode all symbols of a file and compare both checksums, without making a picture.
 
     Raises:
@@ -253,9 +256,9 @@ def verify_file(path: Path) -> StreamInfo:
         return info(data)
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: StrPath) -> bytes:
     try:
-        return path.read_bytes()
+        return Path(path).read_bytes()
     except IsADirectoryError as error:
         raise FileAccessError(f"{path}: a directory. hint: name a .cdsr file") from error
     except OSError as error:
@@ -263,7 +266,7 @@ def _read_file(path: Path) -> bytes:
 
 
 @contextmanager
-def _about(path: Path) -> Iterator[None]:
+def _about(path: StrPath) -> Iterator[None]:
     """Begin the message of a CdsrError with the file that it is about."""
     try:
         yield

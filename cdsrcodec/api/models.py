@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cdsrcodec.api.reports import ModelInfo
+from cdsrcodec.api.streams import StrPath
 from cdsrcodec.errors import ModelError
 from cdsrcodec.models import store
 from cdsrcodec.models.registry import (
@@ -16,7 +17,6 @@ from cdsrcodec.models.registry import (
     installed,
     shipped,
 )
-from cdsrcodec.zoo.origin import origin_of
 
 
 def models_folder() -> Path:
@@ -44,7 +44,7 @@ def show_model(name: str) -> ModelInfo:
 
 
 def import_model(
-    file: Path,
+    file: StrPath,
     *,
     codec: str = BMSHJ2018_HYPERPRIOR,
     quality: int,
@@ -65,7 +65,7 @@ def import_model(
     """
     from cdsrcodec.zoo.importing import import_checkpoint
 
-    return _describe(import_checkpoint(file, codec, quality, metric))
+    return _describe(import_checkpoint(Path(file), codec, quality, metric))
 
 
 def pull_model(
@@ -104,7 +104,9 @@ def remove_model(name: str) -> None:
     """
     if _find(name).quality is None:
         raise ModelError(f"{name} is part of the package. hint: only installed models can go")
-    store.remove(name)
+    from cdsrcodec.models.installing import remove
+
+    remove(name)
 
 
 def _find(name: str) -> CodecEntry:
@@ -120,6 +122,8 @@ def _name(entry: CodecEntry) -> str:
 
 
 def _describe(entry: CodecEntry) -> ModelInfo:
+    from cdsrcodec.zoo.origin import origin_of
+
     origin = origin_of(entry)
     return ModelInfo(
         name=_name(entry),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from numbers import Real
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Sr = Literal[1, 4]
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
 """Anything else with a buffer of bytes does too."""
+StrPath: TypeAlias = "str | os.PathLike[str]"
 
 
 def encode(
@@ -148,7 +150,7 @@ def decode(
     *,
     sr: Sr = 1,
     upscaler: str | None = None,
-    upscaler_weights: Path | None = None,
+    upscaler_weights: StrPath | None = None,
     device: str = "auto",
     precision: str = "auto",
     max_memory_bytes: int | None = None,
@@ -185,13 +187,13 @@ def decode(
     """
     from cdsrcodec.codec import decode_picture, resolve_device
 
-    upscaler = upscaler_of(upscaler, sr, upscaler_weights)
+    upscaler = upscaler_of(upscaler, sr)
     image, _ = decode_picture(
         bytes_of(data, "decode_file"),
         sr=sr,
         upscaler=upscaler,
         device=resolve_device(device),
-        upscaler_weights=upscaler_weights,
+        upscaler_weights=weights_of(upscaler, upscaler_weights),
         precision=precision,
         max_memory_bytes=max_memory_bytes,
         on_step=on_step,
@@ -246,31 +248,32 @@ def bytes_of(data: BytesLike, of_files: str) -> bytes:
     except TypeError as error:
         raise TypeError(
             f"data must be the bytes of a stream, not {type(data).__name__}. "
-            f"hint: {of_files} takes a Path"
+            f"hint: {of_files} takes a path"
         ) from error
 
 
-def upscaler_of(name: str | None, sr: Sr, weights: Path | None) -> str:
+def upscaler_of(name: str | None, sr: Sr) -> str:
     """The upscaler of this name, or the default one.
 
     Raises:
-        ValueError: one is named, or has weights, where the size is native; or it takes none.
+        ValueError: one is named where the size is native.
     """
     if name is not None and sr == 1:
         raise ValueError(f"an upscaler belongs to sr={UPSCALE}")
-    upscaler = name or DEFAULT_UPSCALER
-    check_weights(weights, upscaler)
-    return upscaler
+    return name or DEFAULT_UPSCALER
 
 
-def check_weights(weights: Path | None, upscaler: str) -> None:
-    """Refuse weights for an upscaler that takes none.
+def weights_of(upscaler: str, file: StrPath | None) -> Path | None:
+    """The file of weights that was named for an upscaler; None for its own.
 
     Raises:
-        ValueError: there are some.
+        ValueError: one is named, but the upscaler takes none.
     """
-    if weights is not None and upscaler not in WEIGHTED_UPSCALERS:
+    if file is None:
+        return None
+    if upscaler not in WEIGHTED_UPSCALERS:
         raise ValueError(f"weights belong to the upscalers {', '.join(WEIGHTED_UPSCALERS)}")
+    return Path(file)
 
 
 def picture_of(image: Image.Image | NDArray[np.uint8]) -> Picture:

@@ -14,6 +14,7 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import options
+from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.errors import CdsrError
 from cdsrcodec.evaluation.codecs import CODEC_NAMES, Codec, find_codec
 from cdsrcodec.sr.registry import UPSCALER_NAMES, UPSCALERS, available_names
@@ -102,7 +103,7 @@ def parse_qualities(
     help="Processes, which share the machine's threads.",
 )  # fmt: skip
 @options.device_option
-@options.debug_option
+@debug_option
 def bench(
     folder: Path,
     output: Path,

@@ -10,6 +10,7 @@ import click
 import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
+from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
 from cdsrcodec.cli.plan import STREAMS
 
@@ -26,7 +27,7 @@ from cdsrcodec.cli.plan import STREAMS
 @options.upscaler_option
 @picture_options
 @shared_options
-@options.debug_option
+@debug_option
 def decode(
     names: tuple[str, ...],
     sr: Literal[1, 4],

@@ -11,6 +11,7 @@ import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.effort import effort_option
+from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.cli.plan import PICTURES
 from cdsrcodec.cli.steps import steps_display
 from cdsrcodec.imageio.suffixes import check_stream_name
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 @options.max_memory_option
 @options.max_pixels_option
 @shared_options
-@options.debug_option
+@debug_option
 @click.pass_context
 def encode(
     ctx: click.Context,

@@ -6,7 +6,6 @@ import errno
 import re
 import signal
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -54,13 +53,28 @@ class OneLineErrorGroup(click.Group):
             return super().invoke(ctx)
 
 
-def ask_for_tracebacks(ctx: click.Context) -> None:
-    """From here on `report` shows where errors come from: the option --debug."""
-    ctx.meta[_DEBUG_KEY] = True
+def _ask_for_tracebacks(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """From here on `report` shows where errors come from."""
+    if value:
+        ctx.meta[_DEBUG_KEY] = True
+
+
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_ask_for_tracebacks,
+    envvar="CDSRCODEC_DEBUG",
+    show_envvar=True,
+    help="Show the traceback of an error; also after the command.",
+)
 
 
 def report(error: BaseException, message: str) -> None:
     """Print "error: " and the message on stderr, under --debug after the traceback."""
+    import traceback
+
     click.echo(in_lines(message, "".join(traceback.format_exception(error))), err=True)
 
 
@@ -137,6 +151,8 @@ def _subject_of(error: OSError) -> str:
     """What an error of the operating system is about, as far as that is known."""
     if error.filename is not None:
         return f"{error.filename}: "
+    import traceback
+
     *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
     # Errors of writing name no file. What echoes is on its way out: stderr shows this very line.
     is_output = frame.f_code is click.echo.__code__

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 import cdsrcodec
 from cdsrcodec.cli import options
+from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.spooling import spooled
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", metavar="FILE", type=options.PLACE)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@options.debug_option
+@debug_option
 def info(file: Place, as_json: bool) -> None:
     """Show what FILE (.cdsr) says about itself, without decoding it.
 
@@ -29,6 +29,8 @@ def info(file: Place, as_json: bool) -> None:
     with spooled(file) as path:
         stream = cdsrcodec.info_file(path)
     if as_json:
+        import json
+
         click.echo(json.dumps(dataclasses.asdict(stream), indent=2))
         return
     for name, value in _rows(stream):

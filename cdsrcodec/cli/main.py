@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import click
 
-from cdsrcodec.cli import options, version
-from cdsrcodec.cli.bench import bench
-from cdsrcodec.cli.completion import completion
-from cdsrcodec.cli.decode import decode
-from cdsrcodec.cli.encode import encode
-from cdsrcodec.cli.failures import OneLineErrorGroup
-from cdsrcodec.cli.info import info
-from cdsrcodec.cli.models import models
-from cdsrcodec.cli.train import train
-from cdsrcodec.cli.train_codec import codec
-from cdsrcodec.cli.train_enlarger import enlarger
-from cdsrcodec.cli.train_upscaler import upscaler
-from cdsrcodec.cli.upscale import upscale
-from cdsrcodec.cli.verify import verify
+from cdsrcodec.cli import version
+from cdsrcodec.cli.failures import OneLineErrorGroup, debug_option
+from cdsrcodec.cli.groups import DeferredCommand, LazyGroup
 
-# Imported for --help already, so none of them imports torch before it runs.
-COMMANDS: tuple[click.Command, ...] = (
-    bench,
-    completion,
-    decode,
-    encode,
-    info,
-    models,
-    train,
-    upscale,
-    verify,
-)
-
+SUMMARIES = {
+    "bench": "Compare codecs, and for sr4 enlargers, over the pictures in FOLDER.",
+    "completion": "Print the completion script for SHELL.",
+    "decode": "Decode IN (.cdsr) to the picture OUT, or each IN to a picture in DIR.",
+    "encode": "Encode the picture IN to OUT (.cdsr), or each IN to a file in DIR.",
+    "info": "Show what FILE (.cdsr) says about itself, without decoding it.",
+    "models": "Show, fetch, import and remove the weights of codecs.",
+    "train": "Train the networks and export them.",
+    "upscale": "Enlarge the picture IN four times each way to OUT, or each IN to a picture in DIR.",
+    "verify": "Check that each FILE (.cdsr) is whole and right.",
+}
 
 EXIT_CODES = """\b
 Exit codes:
@@ -46,18 +33,24 @@ Of many files the code is that of the first one that failed.
 """
 
 
-@click.group("cdsrcodec", cls=OneLineErrorGroup, epilog=EXIT_CODES)
+class _Program(OneLineErrorGroup, LazyGroup):
+    """The group of all commands."""
+
+
+@click.group(
+    "cdsrcodec",
+    cls=_Program,
+    commands=[
+        DeferredCommand(name, f"cdsrcodec.cli.{name}", summary)
+        for name, summary in SUMMARIES.items()
+    ],
+    epilog=EXIT_CODES,
+)
 @version.version_option
 @version.verbose_option
-@options.debug_option
+@debug_option
 def cli() -> None:
     """Pictures as small .cdsr files, and back at native size or four times larger.
 
     An error is one line on stderr, and its kind is the exit code.
     """
-
-
-for command in COMMANDS:
-    cli.add_command(command)
-for recipe in (codec, upscaler, enlarger):
-    train.add_command(recipe)

@@ -28,9 +28,17 @@ def make_pages(program: click.Command, name: str, version: str) -> dict[str, str
 
 def _contexts(ctx: click.Context) -> Iterator[click.Context]:
     yield ctx
+    for name, command in _members(ctx):
+        yield from _contexts(click.Context(command, info_name=name, parent=ctx))
+
+
+def _members(ctx: click.Context) -> Iterator[tuple[str, click.Command]]:
+    """The commands of a group, by name; none of what is no group."""
     if isinstance(ctx.command, click.Group):
-        for name, command in sorted(ctx.command.commands.items()):
-            yield from _contexts(click.Context(command, info_name=name, parent=ctx))
+        for name in ctx.command.list_commands(ctx):
+            command = ctx.command.get_command(ctx, name)
+            assert command is not None, name
+            yield name, command
 
 
 def _page(ctx: click.Context, version: str) -> Iterator[str]:
@@ -49,7 +57,7 @@ def _page(ctx: click.Context, version: str) -> Iterator[str]:
             yield from (".TP", f".B {_text(record[0])}", _text(record[1]))
     if isinstance(command, click.Group):
         yield ".SH COMMANDS"
-        for name, member in sorted(command.commands.items()):
+        for name, member in _members(ctx):
             yield from (".TP", f".BR {_text(f'{title}-{name}')} (1)")
             yield _text(_first_sentence(member))
     if command.epilog:

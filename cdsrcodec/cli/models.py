@@ -12,6 +12,7 @@ import click
 
 from cdsrcodec import api
 from cdsrcodec.cli import options
+from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR, CODECS
 
 _INSTALLABLE = [codec.name for codec in CODECS.values() if codec.folder is None]
@@ -27,7 +28,7 @@ def models() -> None:
 
 @models.command("list")
 @json_option
-@options.debug_option
+@debug_option
 def list_models(as_json: bool) -> None:
     """List the models that are here: those of the package and the installed ones."""
     found = api.list_models()
@@ -40,7 +41,7 @@ def list_models(as_json: bool) -> None:
 @models.command()
 @click.argument("name")
 @json_option
-@options.debug_option
+@debug_option
 def show(name: str, as_json: bool) -> None:
     """Show all about the model NAME."""
     model = api.show_model(name)
@@ -63,7 +64,7 @@ def show(name: str, as_json: bool) -> None:
 )  # fmt: skip
 @options.metric_option
 @json_option
-@options.debug_option
+@debug_option
 def import_model(file: Path, codec: str, quality: int, metric: str, as_json: bool) -> None:
     """Install the weights of FILE, a checkpoint of CompressAI's (.pth.tar or .safetensors)."""
     _tell(api.import_model(file, codec=codec, quality=quality, metric=metric), as_json)
@@ -77,7 +78,7 @@ def import_model(file: Path, codec: str, quality: int, metric: str, as_json: boo
 )  # fmt: skip
 @options.metric_option
 @json_option
-@options.debug_option
+@debug_option
 def pull(codec: str, qualities: tuple[int, ...], metric: str, as_json: bool) -> None:
     """Download the weights of CODEC that CompressAI publishes, and install them.
 
@@ -92,7 +93,7 @@ def pull(codec: str, qualities: tuple[int, ...], metric: str, as_json: bool) -> 
 
 @models.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@options.debug_option
+@debug_option
 def remove(names: tuple[str, ...]) -> None:
     """Remove installed models. Files that were written with them can then not be read."""
     for name in names:
@@ -101,7 +102,7 @@ def remove(names: tuple[str, ...]) -> None:
 
 
 @models.command()
-@options.debug_option
+@debug_option
 def path() -> None:
     """Print the folder of the installed models."""
     click.echo(api.models_folder())

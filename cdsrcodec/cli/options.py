@@ -10,12 +10,10 @@ from pathlib import Path
 
 import click
 
-from cdsrcodec.api import DEFAULT_QUALITY
-from cdsrcodec.cli.failures import ask_for_tracebacks
 from cdsrcodec.cli.places import FileType, PlaceType
 from cdsrcodec.container import Limits
 from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY
-from cdsrcodec.models.registry import CDSR1, CODECS, DEFAULT_METRIC, METRICS
+from cdsrcodec.models.registry import CDSR1, CODECS, DEFAULT_METRIC, DEFAULT_QUALITY, METRICS
 from cdsrcodec.sr.registry import (
     DEFAULT_UPSCALER,
     INTERPOLATIONS,
@@ -89,11 +87,6 @@ def parse_positive(text: str) -> float:
     return number
 
 
-def _debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value:
-        ask_for_tracebacks(ctx)
-
-
 quality_option = click.option(
     "-q",
     "--quality",
@@ -118,17 +111,6 @@ metric_option = click.option(
     default=DEFAULT_METRIC,
     show_default=True,
     help="What the weights were trained for.",
-)
-
-debug_option = click.option(
-    "--debug",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_debug,
-    envvar="CDSRCODEC_DEBUG",
-    show_envvar=True,
-    help="Show the traceback of an error; also after the command.",
 )
 
 device_option = click.option(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -226,6 +225,8 @@ def store(source: Path, target: Url, *, overwrite: bool) -> None:
         OutputExistsError: it exists, and overwrite is False.
         FileAccessError: it cannot be written.
     """
+    import secrets
+
     with _access_errors(target, "written"):
         system, path = _system_of(target)
         temporary = str(PurePosixPath(path).with_name(f".cdsr-{secrets.token_hex(8)}.part"))

@@ -6,22 +6,23 @@ whole: pictures are read with jumps, and a conversion that fails must write noth
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from cdsrcodec.cli.engines.outcomes import Convert
 from cdsrcodec.cli.places import Place, Url, check_free, fetch, store
 from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
 
 if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
     from _typeshed import DataclassInstance
+
+    from cdsrcodec.cli.engines.outcomes import Convert
 
 PIPE = Path("-")
 
@@ -59,11 +60,17 @@ def spooled(source: Place) -> Iterator[Path]:
     if isinstance(source, Path) and not is_spooled(source):
         yield source
         return
-    with tempfile.TemporaryDirectory(prefix="cdsr-") as folder:
+    with _temporary_folder() as folder:
         spool_in = Path(folder, "in")
         _fill(spool_in, source)
         with _said_of({spool_in: source}):
             yield spool_in
+
+
+def _temporary_folder() -> TemporaryDirectory[str]:
+    from tempfile import TemporaryDirectory  # takes its time, and files on this machine need none
+
+    return TemporaryDirectory(prefix="cdsr-")
 
 
 @contextmanager
@@ -103,7 +110,7 @@ def convert_spooled(
             )
         check_free(target, overwrite=overwrite)
     suffix = f".{extension}" if target == PIPE else target.suffix
-    with tempfile.TemporaryDirectory(prefix="cdsr-") as folder:
+    with _temporary_folder() as folder:
         spool_in, spool_out = Path(folder, "in"), Path(folder, f"out{suffix}")
         _fill(spool_in, source)
         with _said_of({spool_in: source, spool_out: target}):
@@ -122,7 +129,7 @@ def _fill(spool_in: Path, source: Place) -> None:
     elif source == PIPE:
         try:
             with spool_in.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
+                _copy(sys.stdin.buffer, file)
         except OSError as error:
             raise FileAccessError(
                 f"{PIPE}: cannot be put into a temporary file: {error.strerror}. "
@@ -136,9 +143,15 @@ def _pour_out(spool_out: Path, target: Place, *, overwrite: bool) -> None:
     elif target == PIPE:
         try:
             with spool_out.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
+                _copy(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         except BrokenPipeError:
             raise
         except OSError as error:
             raise FileAccessError(f"{PIPE}: cannot be written: {error.strerror}") from error
+
+
+def _copy(source: BinaryIO, target: BinaryIO) -> None:
+    from shutil import copyfileobj  # as tempfile
+
+    copyfileobj(source, target)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 import click
 
 from cdsrcodec.cli import options
+from cdsrcodec.cli.failures import debug_option
+from cdsrcodec.cli.groups import DeferredCommand, LazyGroup
 from cdsrcodec.models.registry import CODECS, codec_named
 
 if TYPE_CHECKING:
@@ -39,7 +41,20 @@ def codec_weights(ctx: click.Context, param: click.Parameter, value: str | None)
     return codec_named(value).folder
 
 
-@click.group()
+SUMMARIES = {
+    "codec": "Train a codec on the pictures of the folder DATA.",
+    "enlarger": "Train a 4x network of pixels on the large pictures of the folder DATA.",
+    "upscaler": "Train a 4x decoder on the large pictures of the folder DATA.",
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    commands=[
+        DeferredCommand(name, f"cdsrcodec.cli.train_{name}", summary)
+        for name, summary in SUMMARIES.items()
+    ],
+)
 def train() -> None:
     """Train the networks and export them.
 
@@ -101,7 +116,7 @@ def run_options(command: Command) -> Command:
             ),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True),
             options.device_option,
-            options.debug_option,
+            debug_option,
         ]
     ):  # fmt: skip
         command = option(command)
@@ -120,7 +135,7 @@ def loop_config(seed: int, **settings: Unpack[LoopOptions]) -> LoopConfig:
 @train.command()
 @click.argument("run", metavar="RUN", type=options.FILE)
 @click.argument("target", metavar="TARGET", type=options.FILE)
-@options.debug_option
+@debug_option
 def export(run: Path, target: Path) -> None:
     """Write the files to be shipped from the finished run RUN into the folder TARGET.
 
@@ -142,7 +157,7 @@ def export(run: Path, target: Path) -> None:
 @train.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=options.FILE)
 @click.option("-o", "--output", type=options.FILE, required=True, help="Folder for the mean.")
-@options.debug_option
+@debug_option
 def average(runs: tuple[Path, ...], output: Path) -> None:
     """Average the weights of the finished runs RUN..., to be exported like one.
 

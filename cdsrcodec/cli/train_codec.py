@@ -15,6 +15,7 @@ from cdsrcodec.models.registry import (
     BMSHJ2018_HYPERPRIOR_GAIN,
     CDSR1,
     CODECS,
+    DEFAULT_METRIC,
     METRICS,
     codec_named,
 )
@@ -137,7 +138,7 @@ def check_codec_options(context: click.Context, codec: str) -> None:
     if codec == BMSHJ2018_HYPERPRIOR and context.params["quality"] is None:
         raise click.UsageError(f"{codec} needs --quality: it has a network for each")
     patch_px, metric = context.params["patch_px"], context.params["metric"]
-    if metric not in CODECS[codec].model_ids:
+    if codec == BMSHJ2018_HYPERPRIOR_GAIN and metric != DEFAULT_METRIC:
         raise click.UsageError(f"{codec} is not trained for --metric {metric}")
     if patch_px % 16:
         raise click.BadParameter("must be divisible by 16", param_hint="--patch")

@@ -6,6 +6,7 @@ import click
 
 import cdsrcodec
 from cdsrcodec.cli import failures, options
+from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.cli.places import Place
 from cdsrcodec.cli.spooling import spooled
 from cdsrcodec.errors import CdsrError
@@ -13,7 +14,7 @@ from cdsrcodec.errors import CdsrError
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=options.PLACE)
-@options.debug_option
+@debug_option
 @click.pass_context
 def verify(ctx: click.Context, files: tuple[Place, ...]) -> None:
     """Check that each FILE (.cdsr) is whole and right.

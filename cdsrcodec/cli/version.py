@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import click
 
 import cdsrcodec
-from cdsrcodec.models.registry import installed, shipped
-from cdsrcodec.sr.registry import UPSCALERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +53,13 @@ version_option = click.option(
 
 def _details() -> Iterator[tuple[str, str]]:
     """What the results of a run can depend on, a line each."""
+    import platform
+    from importlib.metadata import version
+
     import torch
+
+    from cdsrcodec.models.registry import installed, shipped
+    from cdsrcodec.sr.registry import UPSCALERS
 
     yield "python", f"{platform.python_version()}, {platform.platform()}"
     for library in _LIBRARIES:

@@ -88,6 +88,7 @@ def _analyse_tiles(
     kept = iter(() if features is None else tuple(features.tiles))
 
     def network(tile: Tensor) -> Tensor:
+        """Gained latent of a tile, from its kept features where there are any."""
         of_tile = next(kept, None)
         if of_tile is None:
             # The picture stays uint8 and on the CPU; only tiles become float.
@@ -98,6 +99,7 @@ def _analyse_tiles(
         return encoder.to_latent(of_tile, levels)
 
     def store(tile: Tensor, rows: Span, columns: Span) -> None:
+        """Collect the tiles, which come row by row, in bands; the one at the left begins one."""
         if columns[0] == 0:
             bands.append([])
         bands[-1].append(tile)

@@ -15,7 +15,6 @@ from torch import Tensor
 from cdsrcodec.codec.enlarging import enlarge_pixels, enlarging_bytes
 from cdsrcodec.codec.loading import decoder_network, entropy_model, latent_upscaler
 from cdsrcodec.codec.painting import paint
-from cdsrcodec.codec.shortage import one_memory_error
 from cdsrcodec.codec.tiles import (
     ALPHA_BYTES,
     ASSEMBLED_BYTES,
@@ -28,6 +27,7 @@ from cdsrcodec.codec.tiles import (
 from cdsrcodec.container import QUALITY_STEPS, Header, read_stream
 from cdsrcodec.entropy import SymbolReader, symbol_crc
 from cdsrcodec.errors import DesyncError
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.layers.precision import in_precision, resolve_precision
 from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.models.interface import LATENT_STRIDE, DecoderNetwork, hyper_size

@@ -21,7 +21,6 @@ from cdsrcodec.codec.decoding import (
 from cdsrcodec.codec.loading import EntropyModel, entropy_model
 from cdsrcodec.codec.refinement import STEPS_OF_EFFORT, LatentRefiner
 from cdsrcodec.codec.rounding import round_along, round_hyper
-from cdsrcodec.codec.shortage import one_memory_error
 from cdsrcodec.codec.targets import Target, encode_to_target
 from cdsrcodec.codec.tiles import ALPHA_BYTES, NEEDS, PIXEL_BYTES, CodecNeeds, Tiling
 from cdsrcodec.container import (
@@ -37,6 +36,7 @@ from cdsrcodec.container import (
 from cdsrcodec.entropy import SymbolWriter, symbol_crc
 from cdsrcodec.errors import LimitError
 from cdsrcodec.imageio.fidelity import mean_squared_error, psnr_of_mse_db
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.models.cdsr1 import lmbda_at
 from cdsrcodec.models.registry import (

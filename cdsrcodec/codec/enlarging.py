@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from cdsrcodec.codec.loading import esrgan_network, pixel_enlarger
 from cdsrcodec.codec.painting import paint
-from cdsrcodec.codec.shortage import one_memory_error
 from cdsrcodec.codec.tiles import (
     ALPHA_BYTES,
     ASSEMBLED_BYTES,
@@ -23,6 +22,7 @@ from cdsrcodec.codec.tiles import (
     check_memory,
 )
 from cdsrcodec.imageio.resampling import FILTERS, interpolate
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.layers.precision import in_precision
 from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.sr.enlargers import NETWORKS

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.entropy import TableSet
 from cdsrcodec.errors import DeviceError, ModelError
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.models import gained_hyperprior
 from cdsrcodec.models.cdsr1 import Decoder, Encoder
 from cdsrcodec.models.float_twin import FloatTwin, float_twin
@@ -227,11 +228,12 @@ def _read_weights(
 
     Raises:
         ModelError: the file is missing or damaged, or has another hash.
+        MemoryError: there is no room for it.
     """
     try:
         if sha256 is not None:
             _check_hash(path, sha256)
-        with safe_open(path, "pt") as file:
+        with one_memory_error(), safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
     except (OSError, SafetensorError) as error:

@@ -62,6 +62,7 @@ def _paint_tiles(
     done = 0
 
     def store(tile: Tensor, rows: Span, columns: Span) -> None:
+        """Round a tile into its place in the picture, and tell that it is done."""
         nonlocal done
         target = pixels[slice(*rows), slice(*columns)]
         rounded = tile[0].float().mul(255).round_().clamp_(0, 255).to(torch.uint8)

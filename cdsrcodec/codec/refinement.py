@@ -108,6 +108,7 @@ class LatentRefiner:
             )
 
             def on_tile_step(done: int, first: int = number * steps) -> None:
+                """Tell the steps of all tiles; `first` is bound now, and not when it is called."""
                 if on_step is not None:
                     on_step(first + done, len(tiles) * steps)
 

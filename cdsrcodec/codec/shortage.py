@@ -1,23 +1,14 @@
-"""What is done where memory runs out: smaller tiles, and in the end one kind of error."""
+"""What is done where memory runs out: smaller tiles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
-import torch
-
 from cdsrcodec.codec.tiles import LEAST_CORE
+from cdsrcodec.layers.memory import is_out_of_memory
 
 Result = TypeVar("Result")
-# What plain RuntimeErrors say: torch on Linux and on Windows, oneDNN, cuBLAS and cuDNN.
-_TEXTS = (
-    "can't allocate memory",
-    "DefaultCPUAllocator: not enough memory",
-    "could not create a primitive",
-    "_STATUS_ALLOC_FAILED",
-)
 
 
 def in_smaller_tiles(work: Callable[[int], Result], core: int) -> Result:
@@ -40,20 +31,3 @@ def in_smaller_tiles(work: Callable[[int], Result], core: int) -> Result:
                 raise MemoryError(str(error)) from error
         # Out here, where the error keeps no frame of the attempt, and so no tensor of it, alive.
         core = max(LEAST_CORE, core // 2)
-
-
-@contextmanager
-def one_memory_error() -> Iterator[None]:
-    """Within, whatever says that memory ran out becomes a MemoryError. Decorates as well."""
-    try:
-        yield
-    except RuntimeError as error:
-        if is_out_of_memory(error):
-            raise MemoryError(str(error)) from error
-        raise
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an allocation failed: of Python, of a GPU, or of torch and oneDNN on the CPU."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or any(text in str(error) for text in _TEXTS)

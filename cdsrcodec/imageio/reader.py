@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cdsrcodec.errors import FileAccessError, InputImageError, LimitError
+from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitError
 from cdsrcodec.imageio.alpha import bleed, split_alpha
 from cdsrcodec.imageio.colour import is_restorable, reduce_to_8_bit, to_srgb
 from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata, read_metadata
@@ -103,6 +103,20 @@ def _open_seekable(path: Path) -> BinaryIO:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
     copy.seek(0)
     return copy
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Width and height in pixels as they are stored, not upright, by the header of a file.
+
+    None of anything but a regular file that holds a picture.
+    """
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file, _decoder_errors():
+            return Image.open(file).size
+    except (OSError, CdsrError):
+        return None
 
 
 def read_rgb(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cdsrcodec.errors import ModelError
+from cdsrcodec.layers.memory import one_memory_error
 
 _WRAPPERS = ("params_ema", "params", "state_dict")
 """Keys of training checkpoints that the weights stand under."""
@@ -21,13 +22,15 @@ def read_state(file: Path) -> Mapping[str, Tensor]:
 
     Raises:
         ModelError: it cannot be read, would run code, or holds other things than tensors.
+        MemoryError: there is no room for them.
     """
     try:
-        if file.suffix.lower() == ".safetensors":
-            return load_file(file)
-        with warnings.catch_warnings(action="ignore"):  # of the pickle's age
+        # The warnings are of a pickle's age.
+        with one_memory_error(), warnings.catch_warnings(action="ignore"):
+            if file.suffix.lower() == ".safetensors":
+                return load_file(file)
             state = torch.load(file, map_location="cpu", weights_only=True)
-    except (MemoryError, torch.OutOfMemoryError):
+    except MemoryError:
         raise
     # On damaged bytes torch raises about every exception there is.
     except Exception as error:

@@ -108,6 +108,7 @@ class IntegerPrior:
         groups = list(zip(heads, parts, outputs, strict=True))
 
         def store(h: Tensor, rows: Span, columns: Span) -> None:
+            """Put what the heads make of a tile of `hidden` into its place of the prediction."""
             # Tiles begin at even rows and columns, so a 2x2 cell lies in one of them.
             first_row, first_column = rows[0] // 2, columns[0] // 2
             for head, (_, part_rows, part_columns), (means, indexes) in groups:

@@ -30,6 +30,7 @@ def run_h_s(h_s: Callable[[Tensor], Tensor], z_symbols: Tensor, out: Tensor, cor
     """
 
     def store(tile: Tensor, rows: Span, columns: Span) -> None:
+        """Put a tile into its place; the last ones may reach beyond `out`."""
         target = out[..., slice(*rows), slice(*columns)]
         target.copy_(tile[..., : target.shape[2], : target.shape[3]])
 

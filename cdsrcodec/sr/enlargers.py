@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from cdsrcodec.errors import ModelError
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.sr.edsr import Edsr
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.sr.srresnet import SrResNet
@@ -28,9 +29,10 @@ def load_enlarger(network: str, file: Path) -> PixelEnlarger:
 
     Raises:
         ModelError: no such file, or weights of another network.
+        MemoryError: there is no room for them.
     """
     try:
-        with safe_open(file, "pt") as opened:
+        with one_memory_error(), safe_open(file, "pt") as opened:
             found = (opened.metadata() or {}).get(NETWORK_KEY)
             state = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:

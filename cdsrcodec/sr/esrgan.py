@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cdsrcodec.errors import ModelError
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.layers.state_files import read_state
 from cdsrcodec.sr.rrdbnet import RrdbNet
 
@@ -43,12 +44,14 @@ def load_esrgan(weights: Path | None) -> RrdbNet:
 
     Raises:
         ModelError: no weights, or other ones than expected.
+        MemoryError: there is no room for them.
     """
     if weights is None:
         return _read_packaged(_packaged_file())
     state = read_state(weights)
     try:
-        return _network_of(_renamed(state))
+        with one_memory_error():
+            return _network_of(_renamed(state))
     except (KeyError, RuntimeError, ValueError) as error:
         raise ModelError(
             f"{weights}: not the weights of a 4x RRDBNet. "

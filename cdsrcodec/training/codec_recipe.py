@@ -34,6 +34,7 @@ from cdsrcodec.models.context_prior import (
 from cdsrcodec.training.compressai import EntropyBottleneck
 from cdsrcodec.training.distortion import LMBDAS, MIDDLE, distortion
 from cdsrcodec.training.integers import exported_state
+from cdsrcodec.training.loop import AdamAlone
 from cdsrcodec.training.patches import ImageFolder, as_tensor, batch_rng, patch_batch
 
 DECODER = ("g_s.", "quality.g_s_", "quality.log_gain_correction")
@@ -199,7 +200,7 @@ class RateDistortionObjective(nn.Module):
         return loss, {"bpp": bpp.detach().mean(), **figures}
 
 
-class CodecRecipe:
+class CodecRecipe(AdamAlone):
     """Recipe (see `loop.Recipe`) of the codec."""
 
     def __init__(self, config: CodecRecipeConfig, device: torch.device) -> None:
@@ -216,14 +217,6 @@ class CodecRecipe:
         self.module.to(memory_format=torch.channels_last)
         smallest = config.patch_px * min(config.factors)
         self.images = ImageFolder(config.data, min_side_px=smallest)
-
-    def rate_factor(self, name: str) -> float:
-        """All parameters learn at one rate."""
-        return 1.0
-
-    def takes_muon(self, name: str) -> bool:
-        """Adam trains all of it."""
-        return False
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor]:
         """(x (B, 3, P, P) float in [0, 1], levels (B,))."""

@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cdsrcodec.errors import TrainingError
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.layers.blocks import freeze
 from cdsrcodec.models.cdsr1 import LEVELS
@@ -22,6 +19,7 @@ from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.folding import trainable
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+from cdsrcodec.training.storage import fill_network
 from cdsrcodec.training.upscaler_recipe import EnlargementObjective
 from cdsrcodec.training.vgg import load_vgg
 
@@ -61,15 +59,10 @@ def load_trainable(enlarger: PixelEnlarger, start: Path) -> None:
     """Fill a network, in the form that is trained, from the file that a run left.
 
     Raises:
-        TrainingError: no such file, or of another network.
+        TrainingError, MemoryError: as fill_network.
     """
-    try:
-        enlarger.load_state_dict(load_file(start))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise TrainingError(
-            f"{start}: not weights of this network. "
-            "hint: name the enlarger.safetensors of a run with the same --network"
-        ) from error
+    hint = "name the enlarger.safetensors of a run with the same --network"
+    fill_network(enlarger, start, hint=hint)
 
 
 class EnlargerRecipe:

@@ -52,7 +52,7 @@ def gaussian_tables() -> TableSet:
     return TableSet.from_probabilities(probabilities, lows)
 
 
-def hyper_tables(bottleneck: EntropyBottleneck) -> tuple[TableSet, Tensor]:
+def tabulate_bottleneck(bottleneck: EntropyBottleneck) -> tuple[TableSet, Tensor]:
     """(table of each channel of z about its median, medians in fixed point)."""
     bottleneck = deepcopy(bottleneck).double().eval()
     medians = (bottleneck.quantiles.detach()[:, 0, 1] * ONE).round()
@@ -119,7 +119,7 @@ def export_entropy(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
                 f"{name}: sums up to {bounds[name]} are not exact in float64. {_DIVERGED_HINT}"
             )
         tensors |= {f"{name}.{part}": tensor for part, tensor in layer.items()}
-    z_tables, medians = hyper_tables(network.entropy_bottleneck)
+    z_tables, medians = tabulate_bottleneck(network.entropy_bottleneck)
     tensors |= _table_tensors("z", z_tables) | {"z.medians": medians}
     tensors |= _table_tensors("gaussian", gaussian_tables())
     tensors |= _half({"quality.log_gain": network.quality.log_gain})
@@ -175,11 +175,12 @@ def export_gained(network: TrainableGainedHyperprior, folder: Path) -> dict[str,
         entropy = entropy_tensors(state)
     except ValueError as error:
         raise TrainingError(f"{error}. {_DIVERGED_HINT}") from error
+    trained = {name: state[name] for name, _ in network.named_parameters()}
     gains, correction = ({n: state[n]} for n in ("quality.log_gain", "quality.log_gain_correction"))
     parts = {
         "entropy": entropy | _half(gains),
-        "encoder": _half(transform_tensors(state, "g_a.", "h_a.")),
-        "decoder": _half(transform_tensors(state, "g_s.") | correction),
+        "encoder": _half(transform_tensors(trained, "g_a.", "h_a.")),
+        "decoder": _half(transform_tensors(trained, "g_s.") | correction),
     }
     for name, tensors in parts.items():
         metadata = {"fraction_bits": str(FRACTION_BITS)} if name == "entropy" else None

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.layers.blocks import at_level
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.models.cdsr1 import lmbda_at
 from cdsrcodec.models.context_prior import (
     SCALE_MIN,
@@ -28,6 +29,7 @@ from cdsrcodec.models.gained_hyperprior import GAIN_LEVELS
 from cdsrcodec.models.hyperprior import SMALL_CHANNELS
 from cdsrcodec.training.compressai import ScaleHyperprior
 from cdsrcodec.training.distortion import LMBDAS, MIDDLE, distortion
+from cdsrcodec.training.loop import AdamAlone
 from cdsrcodec.training.patches import ImageFolder, as_tensor, batch_rng, patch_batch
 from cdsrcodec.training.principal import start_at_principal_components
 
@@ -92,9 +94,11 @@ def load_gained(network: TrainableGainedHyperprior, start: Path) -> None:
 
     Raises:
         TrainingError: it cannot be read, or is of another network.
+        MemoryError: there is no room for it.
     """
     try:
-        state = load_file(start)
+        with one_memory_error():
+            state = load_file(start)
         wanted = dict(network.named_parameters())
         with torch.no_grad():
             for name, parameter in wanted.items():
@@ -150,7 +154,7 @@ class GainedObjective(nn.Module):
         return loss, {"bpp": bpp.detach().mean(), **figures}
 
 
-class GainedRecipe:
+class GainedRecipe(AdamAlone):
     """Recipe (see `loop.Recipe`) of the codec."""
 
     def __init__(self, config: GainedRecipeConfig, device: torch.device) -> None:
@@ -179,14 +183,10 @@ class GainedRecipe:
             x,
         )
         nn.init.constant_(network.h_s[-2].bias, _START_SCALE)
-
-    def rate_factor(self, name: str) -> float:
-        """All parameters learn at one rate."""
-        return 1.0
-
-    def takes_muon(self, name: str) -> bool:
-        """Adam trains all of it."""
-        return False
+        with torch.no_grad():  # z that rounds to 0 everywhere would teach h_s nothing
+            level = torch.linspace(0, GAIN_LEVELS - 1, len(x))
+            z = network.h_a((network.g_a(x) * network.quality.gain(level)).abs())
+            network.h_a[-1].weight /= z.std()
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor]:
         """(x (B, 3, P, P) float in [0, 1], levels (B,))."""

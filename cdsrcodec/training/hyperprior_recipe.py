@@ -18,6 +18,7 @@ from cdsrcodec.models.context_prior import crop_like
 from cdsrcodec.models.hyperprior import channels_at
 from cdsrcodec.training.compressai import ScaleHyperprior, load_pretrained
 from cdsrcodec.training.distortion import LMBDAS, distortion
+from cdsrcodec.training.loop import AdamAlone
 from cdsrcodec.training.patches import ImageFolder, as_tensor, batch_rng, patch_batch
 
 
@@ -110,7 +111,7 @@ class HyperpriorObjective(nn.Module):
         return loss, {"bpp": bpp.detach(), **figures}
 
 
-class HyperpriorRecipe:
+class HyperpriorRecipe(AdamAlone):
     """Recipe (see `loop.Recipe`) of the codec at one quality."""
 
     def __init__(self, config: HyperpriorRecipeConfig, device: torch.device) -> None:
@@ -126,14 +127,6 @@ class HyperpriorRecipe:
         self.module.to(memory_format=torch.channels_last)
         smallest = config.patch_px * min(config.factors)
         self.images = ImageFolder(config.data, min_side_px=smallest)
-
-    def rate_factor(self, name: str) -> float:
-        """All parameters learn at one rate."""
-        return 1.0
-
-    def takes_muon(self, name: str) -> bool:
-        """Adam trains all of it."""
-        return False
 
     def batch(self, step: int, rank: int) -> Tensor:
         """(B, 3, P, P) float in [0, 1]."""

@@ -51,6 +51,18 @@ class Recipe(Protocol):
         """Whether Muon trains the parameter of this name in `module`; Adam does if not."""
 
 
+class AdamAlone:
+    """What recipes have in common that leave all parameters to Adam."""
+
+    def rate_factor(self, name: str) -> float:
+        """All parameters learn at one rate."""
+        return 1.0
+
+    def takes_muon(self, name: str) -> bool:
+        """Adam trains all of it."""
+        return False
+
+
 @dataclass(frozen=True)
 class LoopConfig:
     """Settings of one run. Either `minutes` or `steps` is the budget.

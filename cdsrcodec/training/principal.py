@@ -58,11 +58,15 @@ def start_at_principal_components(
         down.weight[:kept, :inputs, _BLOCK, _BLOCK] = taps / stretch
         up.weight[:, :inputs] = 0
         up.weight[:kept, :inputs, _BLOCK, _BLOCK] = taps / scale[:, None, None] ** 2 * stretch
-        for layer in (down, up):
-            assert layer.bias is not None
-            layer.bias.zero_()
+        nn.init.zeros_(_bias(down))
+        nn.init.zeros_(_bias(up))
         features = (basis @ blocks).view(kept, len(x), *[s // 2 for s in features.shape[2:]])
         features = features.transpose(0, 1) / new_scale[:kept, None, None]
         scale = new_scale[:kept]
-    analysis[0].bias -= analysis[0].weight.sum((2, 3)) @ mean
-    synthesis[0].bias += mean
+    _bias(analysis[0]).sub_(analysis[0].weight.sum((2, 3)) @ mean)
+    _bias(synthesis[0]).add_(mean)
+
+
+def _bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
-from torch import Tensor
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
 from cdsrcodec.errors import FileAccessError, TrainingError
 from cdsrcodec.imageio.writer import write_bytes
+from cdsrcodec.layers.memory import one_memory_error
 
 
 def make_folder(path: Path) -> None:
@@ -36,6 +38,20 @@ def write_tensors(
     write_bytes(save(tensors, metadata), path)
 
 
+def fill_network(network: nn.Module, file: Path, *, hint: str) -> None:
+    """Fill a network from a safetensors file of all its tensors, whatever their precision.
+
+    Raises:
+        TrainingError: no such file, or of another network; with the hint.
+        MemoryError: there is no room for them.
+    """
+    try:
+        with one_memory_error():
+            network.load_state_dict({k: v.float() for k, v in load_file(file).items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise TrainingError(f"{file}: not weights of this network. hint: {hint}") from error
+
+
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and containers of them.
 
@@ -53,10 +69,12 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 
     Raises:
         TrainingError: the file is damaged, or no checkpoint.
+        MemoryError: there is no room for it.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (MemoryError, torch.OutOfMemoryError):
+        with one_memory_error():
+            state = torch.load(path, map_location=device, weights_only=True)
+    except MemoryError:
         raise
     # On damaged bytes torch raises about every exception there is: a KeyError for a text.
     except Exception as error:

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cdsrcodec.errors import TrainingError
@@ -19,6 +17,7 @@ from cdsrcodec.sr.registry import UPSCALE, UPSCALERS
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.frozen_codecs import load_frozen
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+from cdsrcodec.training.storage import fill_network
 from cdsrcodec.training.vgg import load_vgg
 
 SYNTHESIS_RATE_FACTOR = 0.05  # what was copied from g_s is soon worse than g_s at more
@@ -58,14 +57,9 @@ def load_upscaler(upscaler: LatentUpscaler, start: Path) -> None:
     """Fill an upscaler from a file of its weights.
 
     Raises:
-        TrainingError: no such file, or of another network.
+        TrainingError, MemoryError: as fill_network.
     """
-    try:
-        upscaler.load_state_dict({k: v.float() for k, v in load_file(start).items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise TrainingError(
-            f"{start}: not weights of this upscaler. hint: --blocks and --codec must be those of it"
-        ) from error
+    fill_network(upscaler, start, hint="--blocks and --codec must be those of the file")
 
 
 class EnlargementObjective(nn.Module):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cdsrcodec.errors import ModelError
 from cdsrcodec.imageio.writer import write_bytes
-from cdsrcodec.models import store
+from cdsrcodec.models import installing
 from cdsrcodec.models.registry import (
     CODECS,
     TAG_BYTES,
@@ -46,10 +46,10 @@ def import_checkpoint(file: Path, codec: str, quality: int, metric: str) -> Code
     origin = Origin(file.name, _sha256(file))
     files[ORIGIN_FILE] = origin.to_json().encode()
     tag = hashlib.sha256(files["entropy.safetensors"]).digest()[:TAG_BYTES]
-    with store.new_folder() as folder:
+    with installing.new_folder() as folder:
         for name, data in files.items():
             write_bytes(data, folder / name)
-        installed = store.install(folder, model_name(codec, metric, quality, tag))
+        installed = installing.install(folder, model_name(codec, metric, quality, tag))
     return CodecEntry(codec, CODECS[codec].model_ids[metric], installed, metric, quality)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rich.console
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
@@ -84,6 +86,19 @@ def fails(tmp_path: Path) -> Callable[..., str]:
         return lines[0].removeprefix("error: ")
 
     return check
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is shown on a terminal of 120 columns."""
+    shown = io.StringIO()
+    real = rich.console.Console
+
+    def console(**_: object) -> rich.console.Console:
+        return real(file=shown, force_terminal=True, width=120, color_system=None)
+
+    monkeypatch.setattr(rich.console, "Console", console)
+    return shown
 
 
 def _with_header(data: bytes, **fields: object) -> bytes:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rich.console
 import torch
 from click.testing import Result
 from numpy.typing import NDArray
@@ -124,19 +123,6 @@ def test_both_precisions_give_about_the_same_picture(
         with Image.open(target) as image:
             pictures.append(np.asarray(image).astype(int))
     assert 0 < np.abs(pictures[0] - pictures[1]).mean() < 1
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What is shown on a terminal of 80 columns."""
-    shown = io.StringIO()
-    real = rich.console.Console
-
-    def console(**_: object) -> rich.console.Console:
-        return real(file=shown, force_terminal=True, width=80, color_system=None)
-
-    monkeypatch.setattr(rich.console, "Console", console)
-    return shown
 
 
 def test_a_bar_shows_the_steps_of_one_file(terminal: io.StringIO) -> None:

@@ -21,9 +21,14 @@ from click.testing import CliRunner, Result
 import cdsrcodec
 from cdsrcodec import errors
 from cdsrcodec.__main__ import main
-from cdsrcodec.cli import options
-from cdsrcodec.cli.failures import INTERRUPTED_EXIT_CODE, OneLineErrorGroup, raise_on_termination
-from cdsrcodec.cli.main import COMMANDS
+from cdsrcodec.cli.failures import (
+    INTERRUPTED_EXIT_CODE,
+    OneLineErrorGroup,
+    debug_option,
+    raise_on_termination,
+)
+from cdsrcodec.cli.main import SUMMARIES, cli
+from cdsrcodec.cli.train import train
 from cdsrcodec.models.registry import codec_named
 
 Run = Callable[..., Result]
@@ -57,12 +62,12 @@ def command_raising(failure: BaseException) -> click.Group:
     """A command line like the real one, whose command `act` raises."""
 
     @click.group(cls=OneLineErrorGroup)
-    @options.debug_option
+    @debug_option
     def group() -> None:
         pass
 
     @group.command()
-    @options.debug_option
+    @debug_option
     def act() -> None:
         raise failure
 
@@ -110,7 +115,23 @@ def test_help_lists_every_command(run: Run) -> None:
     section = result.stdout.split("Commands:\n")[1].split("\n\n")[0]
     listed = [line.split()[0] for line in section.splitlines()]
     assert {"decode", "encode", "info", "verify"} <= set(listed)
-    assert listed == sorted(str(command.name) for command in COMMANDS)
+    assert listed == sorted(SUMMARIES)
+
+
+@pytest.mark.parametrize("group", [cli, train], ids=lambda group: str(group.name))
+def test_help_lists_each_command_as_its_own_help_begins(group: click.Group) -> None:
+    ctx = click.Context(group, max_content_width=200, terminal_width=200)
+    commands = {name: group.get_command(ctx, name) for name in group.list_commands(ctx)}
+    shown, imported = ctx.make_formatter(), ctx.make_formatter()
+    group.format_commands(ctx, shown)
+    click.Group(commands=[c for c in commands.values() if c]).format_commands(ctx, imported)
+    assert {name: c.name for name, c in commands.items() if c} == {name: name for name in commands}
+    assert shown.getvalue() == imported.getvalue()
+    assert not any(line.endswith("...") for line in shown.getvalue().splitlines())
+
+
+def test_a_command_that_is_nearly_right_is_corrected(fails: Fails) -> None:
+    assert "'encode'" in fails(2, "encod")
 
 
 def test_help_explains_every_exit_code(run: Run) -> None:
@@ -119,11 +140,11 @@ def test_help_explains_every_exit_code(run: Run) -> None:
     assert explained == {2, 130, 143, *EXIT_CODES.values()}
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
-def test_every_command_has_help(run: Run, command: click.Command) -> None:
-    result = run(str(command.name), "--help")
+@pytest.mark.parametrize("command", SUMMARIES)
+def test_every_command_has_help(run: Run, command: str) -> None:
+    result = run(command, "--help")
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"Usage: cdsrcodec {command.name} ")
+    assert result.stdout.startswith(f"Usage: cdsrcodec {command} ")
 
 
 def test_no_arguments_show_the_help_as_wrong_usage(run: Run) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rich.console
 import torch
 from click.testing import Result
 from PIL import Image
@@ -27,6 +26,7 @@ from cdsrcodec.models.integer_prior import LAYERS
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.training.adversarial import LossWeights
 from cdsrcodec.training.codec_recipe import CodecRecipeConfig
+from cdsrcodec.training.gained_recipe import GainedRecipeConfig
 from cdsrcodec.training.hyperprior_recipe import HyperpriorRecipeConfig
 from cdsrcodec.training.loop import LoopConfig, StepReport
 from cdsrcodec.training.upscaler_recipe import UpscalerRecipeConfig
@@ -37,6 +37,7 @@ Fails = Callable[..., str]
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = codec_named("cdsr1").folder
 HYPERPRIOR = "bmshj2018-hyperprior"
+GAINED = f"{HYPERPRIOR}-gain"
 QUICK = ("--device", "cpu", "--precision", "fp32", "--warmup", "0", "--batch", "1")
 
 
@@ -141,6 +142,15 @@ def test_the_studies_codec_has_a_recipe_of_its_own(run: Run, recorder: Recorder)
     assert recorder.loop.seed == 5
 
 
+def test_the_gained_codec_has_a_recipe_of_its_own(run: Run, recorder: Recorder) -> None:
+    shared = ("train", "codec", "photos", "-o", "out", "--steps", "7", "--codec", GAINED)
+    result = run(*shared)
+    assert recorder.config == GainedRecipeConfig(Path("photos"))
+    assert "cdsrcodec train export out FOLDER" in result.stdout
+    run(*shared, "--patch", "64", "--batch", "3", "--factor", "4", "--start", "w", "--seed", "5")
+    assert recorder.config == GainedRecipeConfig(Path("photos"), 64, 3, (4,), Path("w"), 5)
+
+
 def test_cdsr1_can_be_trained_for_ms_ssim(run: Run, recorder: Recorder) -> None:
     run("train", "codec", "photos", "-o", "out", "--steps", "7", "--metric", "ms-ssim")
     assert recorder.config == CodecRecipeConfig(Path("photos"), start=SHIPPED, metric="ms-ssim")
@@ -155,6 +165,9 @@ def test_cdsr1_can_be_trained_for_ms_ssim(run: Run, recorder: Recorder) -> None:
         (("--codec", HYPERPRIOR, "-q", "1", "--part", "all"), "--part belongs to --codec cdsr1."),
         (("--codec", HYPERPRIOR, "-q", "1", "--from-zero"), "--from-zero belongs to --codec cdsr1"),
         (("--codec", HYPERPRIOR, "-q", "1", "--high-rate-bias", "1"), "--high-rate-bias belongs"),
+        (("--codec", GAINED, "-q", "4"), f"--quality belongs to --codec {HYPERPRIOR}. hint: "),
+        (("--codec", GAINED, "--part", "all"), "--part belongs to --codec cdsr1."),
+        (("--codec", GAINED, "--metric", "ms-ssim"), f"{GAINED} is not trained for --metric ms-s"),
         (("--metric", "ms-ssim", "--patch", "160"), "--patch: must be at least 176 with --metric"),
     ],
 )
@@ -467,19 +480,6 @@ def test_means_pass_over_a_step_that_was_not_finite(capsys: pytest.CaptureFixtur
     values = [3.0] * 50
     values[20], values[30] = math.nan, math.inf
     assert shown_means([*values, 3.0], 1, capsys) == pytest.approx(3.0)
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What is shown on a terminal of 120 columns."""
-    shown = io.StringIO()
-    real = rich.console.Console
-
-    def console(**_: object) -> rich.console.Console:
-        return real(file=shown, force_terminal=True, width=120, color_system=None)
-
-    monkeypatch.setattr(rich.console, "Console", console)
-    return shown
 
 
 def last_frame(terminal: io.StringIO) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -81,6 +81,44 @@ def test_an_existing_output_is_kept(run: Run, picture: Path, tmp_path: Path) -> 
     assert result.exit_code == 7
     assert target.read_bytes() == b"mine"
     assert run("upscale", "-f", picture, target).exit_code == 0
+
+
+@pytest.mark.parametrize("also", [(), ("--json",)], ids=["told", "json"])
+def test_of_two_photographs_neither_is_taken_for_an_earlier_result(
+    run: Run, picture: Path, tmp_path: Path, also: tuple[str, ...]
+) -> None:
+    photograph = tmp_path / "out.png"
+    Image.new("RGB", (148, 91)).save(photograph)
+    before = photograph.read_bytes()
+    result = run("upscale", "-f", *also, picture, photograph)
+    assert result.exit_code == 7
+    message = f"{photograph}: another picture, of 148x91 px, not an enlarged {picture}. hint: many"
+    assert message in (result.stdout if also else result.stderr)
+    assert photograph.read_bytes() == before
+    same = run("upscale", "-f", *also, picture, picture)
+    assert "is the input itself" in same.output
+
+
+def test_an_earlier_result_is_replaced_though_the_picture_lies_on_its_side(
+    run: Run, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.jpg", tmp_path / "out.png"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (12, 8)).save(source, exif=exif)
+    for words in ((), ("-f",)):
+        assert run("upscale", *words, source, target).exit_code == 0
+        assert read(target).shape == (48, 32, 3)
+
+
+def test_a_batch_replaces_results_of_pictures_that_had_another_size(
+    run: Run, picture: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "big"
+    folder.mkdir()
+    Image.new("RGB", (4, 4)).save(folder / "in.png")
+    assert run("upscale", "-f", picture, "-o", folder).exit_code == 0
+    assert read(folder / "in.png").shape == (92, 148, 3)
 
 
 def test_esrgan_without_weights_says_how_to_get_them(

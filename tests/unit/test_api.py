@@ -355,7 +355,7 @@ class TestBytes:
     def test_the_name_of_a_file_is_no_stream(
         self, stream: Path, kind: Callable[[Path], Any]
     ) -> None:
-        message = "data must be the bytes of a stream, not .*. hint: {} takes a Path"
+        message = "data must be the bytes of a stream, not .*. hint: {} takes a path"
         with pytest.raises(TypeError, match=message.format("decode_file")):
             cdsrcodec.decode(kind(stream))
         with pytest.raises(TypeError, match=message.format("info_file")):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cdsrcodec.errors import FileAccessError
-from cdsrcodec.models import store
+from cdsrcodec.models import installing, store
 
 
 @pytest.fixture(autouse=True)
@@ -16,9 +16,9 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def put(model: str, text: str) -> Path:
-    with store.new_folder() as folder:
+    with installing.new_folder() as folder:
         (folder / "file").write_text(text)
-        return store.install(folder, model)
+        return installing.install(folder, model)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_models_are_installed_listed_and_removed_as_wholes() -> None:
     paths = [put("b", "1"), put("a", "2")]
     assert store.installed_folders() == sorted(paths)
     assert (paths[0] / "file").read_text() == "1"
-    store.remove("b")
+    installing.remove("b")
     assert store.installed_folders() == [paths[1]]
 
 
@@ -102,7 +102,7 @@ def test_a_model_that_another_process_installs_meanwhile_is_a_success(
 
 def test_what_fails_halfway_leaves_nothing(home: Path) -> None:
     def fail() -> None:
-        with store.new_folder() as folder:
+        with installing.new_folder() as folder:
             (folder / "file").write_text("half")
             assert store.installed_folders() == []
             raise RuntimeError
@@ -122,4 +122,4 @@ def test_a_home_that_is_no_folder_is_named(home: Path) -> None:
 
 def test_removing_what_is_not_there_is_an_error() -> None:
     with pytest.raises(FileAccessError, match="cannot be removed"):
-        store.remove("a")
+        installing.remove("a")

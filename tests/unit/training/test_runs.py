@@ -255,7 +255,7 @@ def test_weights_that_no_run_wrote_are_an_error(
     ("name", "metadata", "message"),
     [
         ("codec", {"part": "all"}, "not weights of this codec"),
-        ("upscaler", {"blocks": "1"}, "not weights of this upscaler"),
+        ("upscaler", {"blocks": "1"}, "not weights of this network"),
     ],
 )
 def test_weights_of_something_else_are_an_error(

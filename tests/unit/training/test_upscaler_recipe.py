@@ -202,7 +202,7 @@ def test_a_file_that_is_no_upscaler_is_an_error(
     start = tmp_path / "upscaler.safetensors"
     if data is not None:
         start.write_bytes(data)
-    with pytest.raises(TrainingError, match="not weights of this upscaler"):
+    with pytest.raises(TrainingError, match="not weights of this network"):
         load_upscaler(new_upscaler(shipped_network, 0), start)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cdsrcodec.errors import FileAccessError, ModelError
-from cdsrcodec.models import store
+from cdsrcodec.models import installing, store
 from cdsrcodec.models.registry import CodecEntry, installed
 from cdsrcodec.zoo import compressai
 from cdsrcodec.zoo.compressai import ZooFile, installed_from, pull, zoo_files
@@ -136,7 +136,7 @@ def test_an_interrupted_import_leaves_no_model(
         assert len(list(folder.iterdir())) == 4
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "install", fail)
+    monkeypatch.setattr(installing, "install", fail)
     with pytest.raises(KeyboardInterrupt):
         import_checkpoint(checkpoint, HYPERPRIOR, 4, "mse")
     assert list(store.models_folder().iterdir()) == []
