@@ -35,7 +35,9 @@ def codec_weights(ctx: click.Context, param: click.Parameter, value: str | None)
     if value is None:
         return None
     if value not in CODECS:
-        return Path(options.FILE.convert(value, param, ctx))
+        file = options.FILE.convert(value, param, ctx)
+        assert isinstance(file, Path)
+        return file
     if CODECS[value].folder is None:
         raise click.BadParameter(f"{value} has a network for each quality, not one for all")
     return codec_named(value).folder

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cdsrcodec.imageio.resampling import downscale
-from cdsrcodec.layers.blocks import freeze
-from cdsrcodec.models.cdsr1 import LEVELS
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.sr.registry import UPSCALE
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
-from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.folding import trainable
+from cdsrcodec.training.frozen_codecs import FrozenCodec, load_frozen
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
 from cdsrcodec.training.storage import fill_network
 from cdsrcodec.training.upscaler_recipe import EnlargementObjective
@@ -35,7 +33,7 @@ class EnlargerRecipeConfig:
         data: folder of training images, the large ones.
         network: a name in sr.enlargers.NETWORKS.
         codec: weights of the frozen codec whose decoded pictures are enlarged, at all of its
-            qualities, see codec_recipe.load_network; None to enlarge clean pictures.
+            qualities, see frozen_codecs.load_frozen; None to enlarge clean pictures.
         patch_px: side of the low-resolution patch; divisible by 16 with a codec.
         batch: patches per step and process.
         adversarial_weight: of SRGAN's adversarial loss; 0 trains for PSNR.
@@ -71,7 +69,7 @@ class EnlargerRecipe:
     def __init__(self, config: EnlargerRecipeConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         torch.manual_seed(config.seed)
-        self.codec = _frozen_codec(config.codec, device)
+        self.codec = None if config.codec is None else load_frozen(config.codec, device)
         enlarger = trainable(config.network)
         if config.start is not None:
             load_trainable(enlarger, config.start)
@@ -111,26 +109,16 @@ class EnlargerRecipe:
         x = self._to_tensor(np.stack([downscale(patch, UPSCALE) for patch in hr]))
         if self.codec is not None:
             u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
-            x = self._code(x, torch.from_numpy((LEVELS - 1) * u).float().to(self.device))
+            level = torch.from_numpy((self.codec.levels - 1) * u).float().to(self.device)
+            x = _decoded(self.codec, x, level)
         return x, self._to_tensor(hr)
 
     def _to_tensor(self, patches: NDArray[np.uint8]) -> Tensor:
         x = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
         return x.float() / 255
 
-    @torch.no_grad()
-    def _code(self, x: Tensor, level: Tensor) -> Tensor:
-        """What native decoding gives: a picture of 8 bits."""
-        assert self.codec is not None
-        x_hat, _, _ = self.codec(x, level, noise=False)
-        rounded: Tensor = (255 * x_hat).round().clamp(0, 255) / 255
-        return rounded
 
-
-def _frozen_codec(weights: Path | None, device: torch.device) -> TrainableCdsr1 | None:
-    if weights is None:
-        return None
-    codec = TrainableCdsr1()
-    load_network(codec, weights)
-    freeze(codec.parameters())
-    return codec.eval().to(device)
+def _decoded(codec: FrozenCodec, x: Tensor, level: Tensor) -> Tensor:
+    """What native decoding gives: pictures of 8 bits."""
+    x_hat = codec.synthesise(codec.code(x, level), level)
+    return (255 * x_hat).round().clamp(0, 255) / 255

@@ -18,8 +18,9 @@ from cdsrcodec.codec.loading import decoder_network, encoder_network, entropy_mo
 from cdsrcodec.codec.rounding import round_along, round_hyper
 from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.errors import ModelError, TrainingError
-from cdsrcodec.layers.blocks import freeze
+from cdsrcodec.layers.blocks import at_level, freeze
 from cdsrcodec.layers.gdn import Gdn
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.models.cdsr1 import LEVELS
 from cdsrcodec.models.context_prior import crop_like, round_rate_aware
 from cdsrcodec.models.gained_hyperprior import GAIN_LEVELS, GainedDecoder
@@ -48,6 +49,9 @@ class FrozenCodec(Protocol):
 
         16 divides P.
         """
+
+    def synthesise(self, y_hat: Tensor, level: Tensor) -> Tensor:
+        """x_hat (B, 3, P, P), nominally [0, 1], without gradient, of what `code` gave."""
 
     def new_upscaler(self, blocks: int) -> LatentUpscaler:
         """An upscaler with a trunk of so many blocks, whose synthesis is a copy of g_s."""
@@ -82,6 +86,14 @@ class FrozenCdsr1:
         y_hat: Tensor = out.y_hat_gained * network.quality.inverse_gain(level)
         return y_hat
 
+    @torch.no_grad()
+    def synthesise(self, y_hat: Tensor, level: Tensor) -> Tensor:
+        """As of FrozenCodec."""
+        tables = self.network.quality
+        scale16, scale8 = at_level(tables.g_s_scale16, level), at_level(tables.g_s_scale8, level)
+        x_hat: Tensor = self.network.g_s(y_hat, scale16, scale8)
+        return x_hat
+
     def new_upscaler(self, blocks: int) -> LatentUpscaler:
         """As of FrozenCodec; the scales of the qualities are copied too."""
         upscaler, tables = new_upscaler(self.name, blocks), self.network.quality
@@ -102,6 +114,7 @@ class FrozenGained:
 
     Raises:
         TrainingError: no weights of this codec.
+        MemoryError: there is no room for them.
     """
 
     name, levels = BMSHJ2018_HYPERPRIOR_GAIN, GAIN_LEVELS
@@ -120,9 +133,10 @@ class FrozenGained:
         model_id = CODECS[self.name].model_ids["mse"]
         entry = CodecEntry(self.name, model_id, folder)
         try:
-            self.model = entropy_model(entry)
-            self.encoder = encoder_network(entry, device)
-            self.decoder = decoder_network(entry, device)
+            with one_memory_error():
+                self.model = entropy_model(entry)
+                self.encoder = encoder_network(entry, device)
+                self.decoder = decoder_network(entry, device)
         except (ModelError, KeyError, RuntimeError) as error:
             raise TrainingError(
                 f"{folder}: no weights of {self.name}. hint: name a gained.safetensors of a "
@@ -134,9 +148,15 @@ class FrozenGained:
         """As of FrozenCodec."""
         y_gained = self.encoder.to_latent(self.encoder.features(x), level)
         z = self.encoder.to_hyper(y_gained)
-        pairs = zip(y_gained.cpu().split(1), z.cpu().split(1), strict=True)
-        rounded = torch.cat([self._round(*pair) for pair in pairs])
+        pairs = zip(y_gained.cpu(), z.cpu(), strict=True)  # a walk goes through one latent
+        rounded = torch.cat([self._round(y[None], its_z[None]) for y, its_z in pairs])
         return self.decoder.dequantise(rounded.to(x.device), level)
+
+    @torch.no_grad()
+    def synthesise(self, y_hat: Tensor, level: Tensor) -> Tensor:
+        """As of FrozenCodec."""
+        x_hat: Tensor = self.decoder(y_hat, level)
+        return x_hat
 
     def _round(self, y_gained: Tensor, z: Tensor) -> Tensor:
         """A gained latent (1, M, h, w) as a decoder will know it."""
@@ -168,7 +188,7 @@ _FROZEN: dict[str, Callable[[Path, torch.device], FrozenCodec]] = {
 
 
 def load_frozen(weights: Path, device: torch.device) -> FrozenCodec:
-    """The codec whose weights these are; see codec_of_weights."""
+    """The codec whose weights these are, as of codec_of_weights, which runs on the device."""
     return _FROZEN[codec_of_weights(weights)](weights, device)
 
 

@@ -206,6 +206,17 @@ def test_every_upscaler_option_reaches_the_recipe(run: Run, recorder: Recorder) 
     )
 
 
+def test_an_upscaler_is_trained_for_a_codec_that_has_one_network(
+    run: Run, recorder: Recorder, fails: Fails
+) -> None:
+    words = ("train", "upscaler", "photos", "-o", "out", "--steps", "7", "--codec")
+    assert run(*words, GAINED).exit_code == 0
+    assert recorder.config == UpscalerRecipeConfig(
+        Path("photos"), codec_named(GAINED).folder, 96, 4, 6
+    )
+    assert f"'--codec': {HYPERPRIOR} has a network for each quality" in fails(2, *words, HYPERPRIOR)
+
+
 def test_a_perceptual_run_has_the_losses_of_esrgan_and_starts_from_the_shipped_upscaler(
     run: Run, recorder: Recorder
 ) -> None:
@@ -301,7 +312,7 @@ def test_weights_that_are_not_there_are_one_line(
     for recipe, option in (("codec", "--start"), ("upscaler", "--codec")):
         args = (pictures, "-o", tmp_path / "run", "--steps", "1", option, missing, *QUICK)
         line = fails(11, "train", recipe, *args)
-        assert line.startswith(f"{missing}: no weights of this codec ")
+        assert line.startswith(f"{missing}: no weights of ")
 
 
 def test_a_damaged_checkpoint_is_one_line_and_stays(

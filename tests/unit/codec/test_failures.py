@@ -178,7 +178,9 @@ def test_weights_that_are_missing_or_damaged_are_named(
         latent_file: lambda: latent_upscaler(upscaler, CPU),
     }
     if content is None:
-        with pytest.raises(ModelError, match=r"no weights for the upscaler 'other'\. hint: use "):
+        with pytest.raises(
+            ModelError, match=r"no weights for the upscaler 'other' and files of cdsr1\. "
+        ):
             loads.pop(latent_file)()
     for path, load in loads.items():
         if content is not None:

@@ -16,6 +16,7 @@ from cdsrcodec.codec import decode_pixels, decoding, enlarge_pixels, enlarging
 from cdsrcodec.codec.analysis import analyse
 from cdsrcodec.codec.loading import decoder_network, latent_upscaler
 from cdsrcodec.codec.tiles import LATENT_4X, NEEDS, PIXELS
+from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.models.cdsr1 import AnalysisTransform, Decoder, SynthesisTransform
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.sr.enlargers import NETWORKS
@@ -25,6 +26,7 @@ from cdsrcodec.sr.registry import UPSCALERS, UpscalerEntry
 CPU = torch.device("cpu")
 STRIDE = 16
 ENTRY = codec_named("cdsr1")
+GAINED = "bmshj2018-hyperprior-gain"
 TILES = NEEDS["cdsr1"]
 Crop = Callable[..., NDArray[np.uint8]]
 
@@ -36,7 +38,7 @@ SMALL_CORE = 6
 def make_transparent(network: nn.Module) -> None:
     """Give every convolution equal positive weights, so that no path through it cancels."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.constant_(module.weight, 1 / module.in_channels)
             assert module.bias is not None
             nn.init.zeros_(module.bias)
@@ -60,10 +62,10 @@ def test_analysis_sees_136_px_to_each_side() -> None:
     assert reach_px <= TILES.analysis.halo * STRIDE
 
 
-def reach_of(network: Callable[[Tensor], Tensor], scale: int) -> int:
+def reach_of(network: Callable[[Tensor], Tensor], scale: int, channels: int = 224) -> int:
     """Latent positions that the outer pixels of a position depend on, to one side."""
     middle = TILES.synthesis.halo + 1
-    y_hat = torch.ones(1, 224, 1, 2 * middle + 1, requires_grad=True)
+    y_hat = torch.ones(1, channels, 1, 2 * middle + 1, requires_grad=True)
     row = network(y_hat)[0, 0, scale // 2]
     first, _ = columns_seen(row[middle * scale], y_hat)
     _, last = columns_seen(row[(middle + 1) * scale - 1], y_hat)
@@ -80,20 +82,24 @@ def test_synthesis_sees_less_than_the_halo() -> None:
     assert reach <= TILES.synthesis.halo
 
 
+@pytest.mark.parametrize(("codec", "channels", "expected"), [("cdsr1", 224, 11), (GAINED, 192, 3)])
+def test_a_latent_upscaler_of_six_blocks_sees_less_than_the_halo(
+    codec: str, channels: int, expected: int
+) -> None:
+    upscaler = new_upscaler(codec, 6)
+    make_transparent(upscaler)
+    level = torch.zeros(1)
+    reach = reach_of(lambda y_hat: upscaler(y_hat, level), 4 * STRIDE, channels)
+    assert reach == expected
+    assert reach <= LATENT_4X[codec].halo
+
+
 LATENT_UPSCALERS = [e for e in UPSCALERS if e.codec is not None and e.is_available]
 
 
 @pytest.mark.parametrize("entry", LATENT_UPSCALERS, ids=lambda entry: f"{entry.name}-{entry.codec}")
-def test_shipped_upscaler_sees_less_than_the_halo(entry: UpscalerEntry) -> None:
-    blocks = len(latent_upscaler(entry, CPU).trunk)
-    upscaler = LatentUpscaler(
-        SynthesisTransform(), scale16=224, scale8=128, levels=8, blocks=blocks
-    )
-    make_transparent(upscaler)
-    level = torch.zeros(1)
-    reach = reach_of(lambda y_hat: upscaler(y_hat, level), 4 * STRIDE)
-    assert reach == math.ceil(10.6 + (blocks - 6) / 8)
-    assert reach <= LATENT_4X.halo
+def test_shipped_upscalers_have_six_blocks(entry: UpscalerEntry) -> None:
+    assert len(latent_upscaler(entry, CPU).trunk) == 6
 
 
 @pytest.mark.parametrize("size_px", LONG_SIZES_PX, ids=["wide", "high"])
@@ -130,7 +136,7 @@ def correcting_upscaler() -> LatentUpscaler:
     torch.manual_seed(0)
     decoder = decoder_network(ENTRY, CPU)
     assert isinstance(decoder, Decoder)
-    upscaler = LatentUpscaler(decoder.g_s, scale16=224, scale8=128, levels=8, blocks=6)
+    upscaler = LatentUpscaler(decoder.g_s, levels=8, blocks=6)
     nn.init.normal_(upscaler.tail.weight, std=0.02)
     return upscaler.eval().requires_grad_(False)
 
@@ -145,15 +151,16 @@ def test_the_large_picture_is_the_same_in_tiles(
     data = encode(crop(*size_px), 6.0)
     upscaler = correcting_upscaler()
     monkeypatch.setattr(decoding, "latent_upscaler", lambda entry, device: upscaler)
-    assert max(size_px) < LATENT_4X.core * STRIDE, "one tile"
+    tiles = LATENT_4X["cdsr1"]
+    assert max(size_px) < tiles.core * STRIDE, "one tile"
     whole = decode_pixels(data, sr=4, upscaler="latent", device=CPU).astype(int)
-    monkeypatch.setattr(decoding, "LATENT_4X", replace(LATENT_4X, core=SMALL_CORE))
+    monkeypatch.setitem(LATENT_4X, "cdsr1", replace(tiles, core=SMALL_CORE))
     tiled = decode_pixels(data, sr=4, upscaler="latent", device=CPU).astype(int)
     assert whole.shape == (4 * size_px[1], 4 * size_px[0], 3)
     assert np.abs(tiled - whole).max() <= 1
     assert (tiled != whole).mean() < 0.001
     # A halo below the reach would show.
-    monkeypatch.setattr(decoding, "LATENT_4X", replace(LATENT_4X, core=SMALL_CORE, halo=1))
+    monkeypatch.setitem(LATENT_4X, "cdsr1", replace(tiles, core=SMALL_CORE, halo=1))
     cut = decode_pixels(data, sr=4, upscaler="latent", device=CPU).astype(int)
     assert np.abs(cut - whole).max() > 1
 

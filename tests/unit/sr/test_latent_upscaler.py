@@ -12,7 +12,7 @@ from cdsrcodec.sr.registry import UPSCALE
 @pytest.fixture
 def upscaler() -> LatentUpscaler:
     torch.manual_seed(0)
-    upscaler = LatentUpscaler(SynthesisTransform(), scale16=224, scale8=128, levels=8, blocks=2)
+    upscaler = LatentUpscaler(SynthesisTransform(), levels=8, blocks=2)
     return upscaler.eval().requires_grad_(False)
 
 

@@ -7,14 +7,16 @@ import pytest
 
 from cdsrcodec.chunks.facts import REDUCTION
 from cdsrcodec.errors import ModelError
-from cdsrcodec.models.registry import CDSR1, codec_named
+from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR_GAIN, CDSR1, codec_named
 from cdsrcodec.sr.registry import (
-    LATENT_CODEC,
+    LATENT_CODECS,
     PIXEL_UPSCALERS,
     UPSCALE,
+    UPSCALER_NAMES,
     UPSCALERS,
     WEIGHTED_UPSCALERS,
     UpscalerEntry,
+    available_names,
     upscaler_for,
     weights_of,
 )
@@ -38,13 +40,15 @@ def test_the_upscaler_that_is_the_default_is_shipped() -> None:
 
 
 def test_what_neighbours_on_one_floor_spell_out_for_themselves_agrees() -> None:
-    assert LATENT_CODEC == CDSR1
-    assert upscaler_for("latent", CDSR1).file == codec_named(CDSR1).folder / "latent.safetensors"
+    assert LATENT_CODECS == (CDSR1, BMSHJ2018_HYPERPRIOR_GAIN)
+    for codec in LATENT_CODECS:
+        file = codec_named(codec).folder / "latent.safetensors"
+        assert upscaler_for("latent", codec).file == file
     assert UPSCALE == REDUCTION
 
 
 def test_an_unknown_upscaler_is_refused_with_those_that_can_run() -> None:
-    usable = " or ".join(entry.name for entry in AVAILABLE)
+    usable = " or ".join(entry.name for entry in AVAILABLE if entry.codec in ("cdsr1", None))
     with pytest.raises(
         ModelError, match=rf"'magic' does not read files of cdsr1\. hint: use {usable}$"
     ):
@@ -75,6 +79,24 @@ def test_missing_weights_are_an_error_that_says_where_to_find_some(tmp_path: Pat
         weights_of(entry)
     latent = replace(upscaler_for("latent-perceptual", "cdsr1"), file=tmp_path / "missing")
     with pytest.raises(
-        ModelError, match=r"no weights for the upscaler 'latent-perceptual'\. hint: use another"
+        ModelError, match=r"no .* 'latent-perceptual' and files of cdsr1\. hint: add --upscaler l"
     ):
         weights_of(latent)
+
+
+def test_one_name_stands_for_the_upscalers_of_several_codecs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [entry.codec for entry in UPSCALERS if entry.name == "latent"] == [*LATENT_CODECS]
+    assert sorted(UPSCALER_NAMES) == sorted({entry.name for entry in UPSCALERS})
+    here, missing = tmp_path / "here", tmp_path / "missing"
+    here.touch()
+    entries = tuple(
+        UpscalerEntry("latent", codec, file)
+        for codec, file in zip(LATENT_CODECS, (here, missing), strict=True)
+    )
+    assert available_names(entries) == available_names(entries[:1] * 2) == ["latent"]
+    monkeypatch.setattr("cdsrcodec.sr.registry.UPSCALERS", (*entries, UpscalerEntry("lanczos")))
+    assert weights_of(upscaler_for("latent", CDSR1)) == here
+    with pytest.raises(ModelError, match=r"files of bmshj.*-gain\. hint: add --upscaler lanczos$"):
+        weights_of(upscaler_for("latent", BMSHJ2018_HYPERPRIOR_GAIN))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cdsrcodec.codec import decode_pixels, encode_pixels
 from cdsrcodec.codec.loading import latent_upscaler
+from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.errors import FileAccessError, TrainingError
 from cdsrcodec.models.integer_prior import LAYERS
 from cdsrcodec.models.registry import CODECS, CodecEntry, codec_named
@@ -26,7 +27,6 @@ from cdsrcodec.training.codec_recipe import CodecRecipeConfig, TrainableCdsr1, l
 from cdsrcodec.training.export import export_codec
 from cdsrcodec.training.loop import LoopConfig, StepReport
 from cdsrcodec.training.runs import OnStep, average_runs, export_run, train_codec
-from cdsrcodec.training.upscaler_recipe import new_upscaler
 
 CPU = torch.device("cpu")
 DECODER = ("g_s.", "quality.g_s_scale16", "quality.g_s_scale8", "quality.log_gain_correction")
@@ -211,14 +211,12 @@ def test_a_decoder_run_exports_the_decoder_alone(decoder_run: Path, tmp_path: Pa
 
 
 @torch.inference_mode()
-def test_an_exported_upscaler_is_the_trained_one(
-    upscaler_run: Path, tmp_path: Path, shipped_network: TrainableCdsr1
-) -> None:
+def test_an_exported_upscaler_is_the_trained_one(upscaler_run: Path, tmp_path: Path) -> None:
     assert export_run(upscaler_run, tmp_path) == {}
     assert stems(tmp_path) == ["latent"]
     entry = UpscalerEntry("latent", "cdsr1", tmp_path / "latent.safetensors")
     loaded = latent_upscaler(entry, CPU)
-    trained = new_upscaler(shipped_network, 1)
+    trained = new_upscaler("cdsr1", 1)
     trained.load_state_dict(load_file(upscaler_run / "upscaler.safetensors"))
     y_hat = 3 * torch.randn(1, 224, 2, 3, generator=torch.Generator().manual_seed(0))
     level = torch.tensor([3.3])

@@ -11,11 +11,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.errors import InputImageError, TrainingError
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.sr.latent import LatentUpscaler
 from cdsrcodec.training.codec_recipe import TrainableCdsr1
 from cdsrcodec.training.distributed import Group
+from cdsrcodec.training.frozen_codecs import FrozenCdsr1
 from cdsrcodec.training.loop import LoopConfig, StepReport, TrainingLoop
 from cdsrcodec.training.upscaler_recipe import (
     LOG_MSE_WEIGHT,
@@ -23,7 +25,6 @@ from cdsrcodec.training.upscaler_recipe import (
     UpscalerRecipe,
     UpscalerRecipeConfig,
     load_upscaler,
-    new_upscaler,
 )
 
 CPU = torch.device("cpu")
@@ -32,6 +33,11 @@ CPU = torch.device("cpu")
 def recipe(pictures: Path, codec: Path, **settings: object) -> UpscalerRecipe:
     config = {"patch_px": 32, "batch": 2, "blocks": 1} | settings
     return UpscalerRecipe(UpscalerRecipeConfig(pictures, codec, **config), CPU)  # type: ignore[arg-type]
+
+
+def network_of(trained: UpscalerRecipe) -> TrainableCdsr1:
+    assert isinstance(trained.codec, FrozenCdsr1)
+    return trained.codec.network
 
 
 def weights(module: nn.Module) -> dict[str, Tensor]:
@@ -51,7 +57,8 @@ def test_a_new_upscaler_is_the_bicubic_enlargement_of_the_decoded_picture(
     patches = (255 * x_hr).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     reduced = np.stack([downscale(patch, 4) for patch in patches])
     x = torch.from_numpy(reduced).permute(0, 3, 1, 2).float() / 255
-    x_hat, _, _ = trained.codec(x, level, noise=False)
+    x_hat, _, _ = network_of(trained)(x, level, noise=False)
+    torch.testing.assert_close(trained.codec.synthesise(y_hat, level), x_hat)
     expected = F.interpolate(x_hat, scale_factor=4, mode="bicubic", align_corners=False)
     upscaler = trained.module.upscaler
     assert isinstance(upscaler, LatentUpscaler)
@@ -62,7 +69,7 @@ def test_a_new_upscaler_is_the_bicubic_enlargement_of_the_decoded_picture(
 def test_a_new_upscaler_owns_its_copy_of_the_synthesis(
     pictures: Path, shipped: Path, shipped_network: TrainableCdsr1
 ) -> None:
-    upscaler = new_upscaler(shipped_network, 2)
+    upscaler = FrozenCdsr1(shipped, CPU).new_upscaler(2)
     copied = dict(shipped_network.g_s.named_parameters())
     for name, parameter in upscaler.get_submodule("synthesis").named_parameters():
         assert torch.equal(parameter, copied[name])
@@ -133,12 +140,12 @@ def test_training_changes_the_upscaler_and_leaves_the_codec(
     tmp_path: Path, pictures: Path, shipped: Path
 ) -> None:
     trained = recipe(pictures, shipped)
-    codec, upscaler = weights(trained.codec), weights(trained.module)
+    codec, upscaler = weights(network_of(trained)), weights(trained.module)
     reports: list[StepReport] = []
     # The second step moves what lies before the tail.
     settings = LoopConfig(tmp_path, steps=2, warmup_steps=0, precision="fp32")
     TrainingLoop(trained, settings, Group(CPU), reports.append).run()
-    assert changed(trained.codec, codec) == []
+    assert changed(network_of(trained), codec) == []
     assert changed(trained.module, upscaler) == list(upscaler)
     assert [report.metrics["skipped"] for report in reports] == [0, 0]
     (tmp_path / "checkpoint.pt").unlink()
@@ -147,7 +154,7 @@ def test_training_changes_the_upscaler_and_leaves_the_codec(
 def test_what_was_copied_from_the_synthesis_learns_slowly(pictures: Path, shipped: Path) -> None:
     trained = recipe(pictures, shipped)
     slow = {n for n, _ in trained.module.named_parameters() if trained.rate_factor(n) == 0.05}
-    copied = {f"upscaler.synthesis.{n}" for n, _ in trained.codec.g_s.named_parameters()}
+    copied = {f"upscaler.synthesis.{n}" for n, _ in network_of(trained).g_s.named_parameters()}
     assert slow == copied | {"upscaler.scale16", "upscaler.scale8"}
     assert trained.rate_factor("upscaler.trunk_scale") == 0.5
 
@@ -172,42 +179,40 @@ def test_a_picture_must_hold_the_enlarged_patch(pictures: Path, shipped: Path) -
 
 
 def test_a_missing_codec_is_an_error(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="missing: no weights of this codec"):
+    with pytest.raises(TrainingError, match="missing: no weights of a codec"):
         recipe(pictures, tmp_path / "missing")
 
 
 def test_training_can_start_from_an_upscaler_file(
-    tmp_path: Path, pictures: Path, shipped: Path, shipped_network: TrainableCdsr1
+    tmp_path: Path, pictures: Path, shipped: Path
 ) -> None:
     start = tmp_path / "upscaler.safetensors"
-    state = {k: v + 0.25 for k, v in new_upscaler(shipped_network, 1).state_dict().items()}
+    state = {k: v + 0.25 for k, v in new_upscaler("cdsr1", 1).state_dict().items()}
     save_file(state, start)
     module = recipe(pictures, shipped, start=start).module
     assert all(torch.equal(p, state[name]) for name, p in module.upscaler.named_parameters())
 
 
-def test_an_upscaler_file_of_another_size_is_an_error(
-    tmp_path: Path, shipped_network: TrainableCdsr1
-) -> None:
+def test_an_upscaler_file_of_another_size_is_an_error(tmp_path: Path) -> None:
     start = tmp_path / "upscaler.safetensors"
-    save_file(new_upscaler(shipped_network, 1).state_dict(), start)
-    with pytest.raises(TrainingError, match=f"^{start}: not weights .* hint: --blocks must be"):
-        load_upscaler(new_upscaler(shipped_network, 2), start)
+    save_file(new_upscaler("cdsr1", 1).state_dict(), start)
+    with pytest.raises(
+        TrainingError, match=f"^{start}: not weights .* hint: --blocks and --codec must be"
+    ):
+        load_upscaler(new_upscaler("cdsr1", 2), start)
 
 
 @pytest.mark.parametrize("data", [None, b"", b"no weights"], ids=["missing", "empty", "text"])
-def test_a_file_that_is_no_upscaler_is_an_error(
-    tmp_path: Path, shipped_network: TrainableCdsr1, data: bytes | None
-) -> None:
+def test_a_file_that_is_no_upscaler_is_an_error(tmp_path: Path, data: bytes | None) -> None:
     start = tmp_path / "upscaler.safetensors"
     if data is not None:
         start.write_bytes(data)
     with pytest.raises(TrainingError, match="not weights of this network"):
-        load_upscaler(new_upscaler(shipped_network, 0), start)
+        load_upscaler(new_upscaler("cdsr1", 0), start)
 
 
-def test_the_objective_is_in_pixels_of_the_large_picture(shipped_network: TrainableCdsr1) -> None:
-    objective = EnlargementObjective(new_upscaler(shipped_network, 0))
+def test_the_objective_is_in_pixels_of_the_large_picture() -> None:
+    objective = EnlargementObjective(new_upscaler("cdsr1", 0))
     assert isinstance(objective.upscaler, LatentUpscaler)
     y_hat = torch.zeros(1, 224, 1, 1)
     loss, metrics = objective((y_hat, torch.zeros(1), torch.zeros(1, 3, 64, 64)))
