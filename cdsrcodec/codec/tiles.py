@@ -4,7 +4,7 @@ In latent positions of 16 px, and in pixels for the upscalers of pixels.
 
 Receptive fields, one side: of cdsr1 g_a 136 px = 8.5 positions, g_s 9.5, the latent
 upscaler 10.6 with a trunk of 6 blocks and 1/8 more for each further block; of
-bmshj2018-hyperprior g_a 30 px = 1.9, g_s 1.9, the latent upscaler of the one with gains 3.0.
+bmshj2018-hyperprior g_a 30 px = 1.9, g_s 1.9, the latent upscaler of the one with gains 3.
 
 RRDBNet's receptive field is over 350 px, but what is far counts next to nothing: with a
 halo of 32 px a photograph in tiles differed from it in one piece by 3 grey levels at
@@ -150,7 +150,7 @@ NEEDS = {
 }
 LATENT_4X = {
     CDSR1: Tiling(core=36, halo=12, bytes_per_position=370_000),
-    BMSHJ2018_HYPERPRIOR_GAIN: Tiling(core=52, halo=4, bytes_per_position=370_000),
+    BMSHJ2018_HYPERPRIOR_GAIN: Tiling(core=50, halo=4, bytes_per_position=390_000),
 }
 """Of the upscaler that reads a codec's latents."""
 PIXELS = Tiling(core=256, halo=40, bytes_per_position=11_500)  # a network may say a smaller halo

@@ -101,7 +101,7 @@ def test_a_run_leaves_its_weights_checkpoint_and_log(codec_run: Path, upscaler_r
     with safe_open(codec_run / "codec.safetensors", "pt") as opened:
         assert opened.metadata() == {"part": "all"}
     with safe_open(upscaler_run / "upscaler.safetensors", "pt") as opened:
-        assert opened.metadata() == {"blocks": "1"}
+        assert opened.metadata() == {"blocks": "1", "codec": "cdsr1"}
 
 
 def test_the_mean_of_runs_is_a_finished_run(
