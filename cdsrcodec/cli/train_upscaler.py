@@ -48,8 +48,8 @@ def finite_weights(
     "or a folder of exported files.",
 )  # fmt: skip
 @click.option(
-    "--start", type=options.FILE, help="Upscaler weights to train on from. Default: none; with "
-    "--perceptual those of the shipped latent.",
+    "--start", type=options.FILE, help="Upscaler weights to train on from; of another codec's, the "
+    "trunk. Default: none; with --perceptual those of the shipped latent.",
 )  # fmt: skip
 @click.option(
     "--perceptual", is_flag=True,

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.imageio.resampling import downscale
-from cdsrcodec.sr.latent import LatentUpscaler
-from cdsrcodec.sr.registry import UPSCALE, UPSCALERS
+from cdsrcodec.models.registry import CDSR1
+from cdsrcodec.sr.latent import CODEC_KEY, LatentUpscaler
+from cdsrcodec.sr.registry import LATENT_CODECS, UPSCALE, UPSCALERS
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.frozen_codecs import load_frozen
 from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
@@ -38,7 +41,8 @@ class UpscalerRecipeConfig:
         batch: patches per step and process.
         blocks: residual blocks of the trunk.
         seed: of patches and initialisation.
-        start: an upscaler file to train on from, exported or of a run; None to start anew.
+        start: an upscaler file to train on from, exported or of a run, see start_from; None to
+            start anew.
         perceptual: weights of the losses of `latent-perceptual`, which is trained as ESRGAN
             is; None trains `latent`, for PSNR.
     """
@@ -59,7 +63,50 @@ def load_upscaler(upscaler: LatentUpscaler, start: Path) -> None:
     Raises:
         TrainingError, MemoryError: as fill_network.
     """
-    fill_network(upscaler, start, hint="--blocks and --codec must be those of the file")
+    fill_network(upscaler, start, hint="--blocks must be that of the file")
+
+
+def start_from(upscaler: LatentUpscaler, codec: str, start: Path) -> None:
+    """Fill an upscaler for a codec from a file, or take over the trunk of one for another codec.
+
+    The trunk sees the small picture too, and so is of use before it knows the new features:
+    what it is told of these, `expand`, starts at 0, all else that reads the latent is left alone.
+
+    Raises:
+        TrainingError, MemoryError: as load_upscaler.
+    """
+    its_codec = _codec_of(start)
+    if its_codec == codec:
+        load_upscaler(upscaler, start)
+        return
+    other = new_upscaler(its_codec, len(upscaler.trunk))
+    load_upscaler(other, start)
+    for part in ("head", "trunk", "tail"):
+        upscaler.get_submodule(part).load_state_dict(other.get_submodule(part).state_dict())
+    shared = min(len(upscaler.trunk_scale), len(other.trunk_scale))  # the same qualities
+    with torch.no_grad():
+        upscaler.trunk_scale[:shared] = other.trunk_scale[:shared]
+        for parameter in upscaler.expand.parameters():
+            parameter.zero_()
+
+
+def _codec_of(start: Path) -> str:
+    """The codec whose latents an upscaler file is for.
+
+    Raises:
+        TrainingError: it cannot be read, or this version knows no such upscaler.
+    """
+    try:
+        with safe_open(start, "pt") as opened:
+            codec = (opened.metadata() or {}).get(CODEC_KEY, CDSR1)
+        if codec not in LATENT_CODECS:
+            raise KeyError(codec)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise TrainingError(
+            f"{start}: not weights of an upscaler. hint: name the upscaler.safetensors of a run, "
+            "or what was exported of it"
+        ) from error
+    return str(codec)
 
 
 class EnlargementObjective(nn.Module):
@@ -121,7 +168,7 @@ class UpscalerRecipe:
             _check_perceptual(self.codec.name)
         upscaler = self.codec.new_upscaler(config.blocks)
         if config.start is not None:
-            load_upscaler(upscaler, config.start)
+            start_from(upscaler, self.codec.name, config.start)
         self.module = _objective(upscaler, config.perceptual)
         self.module.to(memory_format=torch.channels_last)
         self.images = ImageFolder(config.data, min_side_px=config.patch_px * UPSCALE)

@@ -28,7 +28,7 @@ from cdsrcodec.training.gained_recipe import TrainableGainedHyperprior
 from cdsrcodec.training.loop import LoopConfig
 from cdsrcodec.training.runs import average_runs, export_run, train_upscaler
 from cdsrcodec.training.storage import read_checkpoint
-from cdsrcodec.training.upscaler_recipe import UpscalerRecipe, UpscalerRecipeConfig
+from cdsrcodec.training.upscaler_recipe import UpscalerRecipe, UpscalerRecipeConfig, start_from
 
 CPU = torch.device("cpu")
 
@@ -154,12 +154,36 @@ def test_weights_for_another_codec_s_latents_are_refused(exported: Path) -> None
         latent_upscaler(UpscalerEntry("latent", "cdsr1", file), CPU)
 
 
-def test_what_belongs_to_the_other_codec_is_no_start_and_no_part_of_a_mean(
-    pictures: Path, shipped: Path, gained_upscaler_run: Path, upscaler_run: Path, tmp_path: Path
+def test_the_trunk_of_the_other_codec_s_upscaler_is_a_start(
+    frozen: FrozenCodec, upscaler_run: Path
 ) -> None:
-    start = gained_upscaler_run / "upscaler.safetensors"
-    with pytest.raises(TrainingError, match=r"--blocks and --codec must be those of the file"):
-        UpscalerRecipe(config(pictures, shipped, start=start), CPU)
+    upscaler, plain = frozen.new_upscaler(1), frozen.new_upscaler(1).state_dict()
+    start_from(upscaler, CODEC, upscaler_run / "upscaler.safetensors")
+    other = load_file(upscaler_run / "upscaler.safetensors")
+    for name, tensor in upscaler.state_dict().items():
+        if name.startswith(("head.", "trunk.", "tail.")):
+            assert torch.equal(tensor, other[name])
+        elif name.startswith("expand."):
+            assert not tensor.any()
+        else:
+            assert torch.equal(tensor, other[name][:6] if name == "trunk_scale" else plain[name])
+    with pytest.raises(TrainingError, match=r"hint: --blocks must be that of the file"):
+        start_from(frozen.new_upscaler(2), CODEC, upscaler_run / "upscaler.safetensors")
+
+
+@pytest.mark.parametrize("codec", [None, "magic"])
+def test_a_start_that_is_no_upscaler_is_an_error(
+    frozen: FrozenCodec, tmp_path: Path, codec: str | None
+) -> None:
+    if codec is not None:
+        save_file({"x": torch.zeros(1)}, tmp_path / "start", {"codec": codec})
+    with pytest.raises(TrainingError, match=r"start: not weights of an upscaler\. hint: "):
+        start_from(frozen.new_upscaler(1), CODEC, tmp_path / "start")
+
+
+def test_what_belongs_to_the_other_codec_is_no_part_of_a_mean(
+    gained_upscaler_run: Path, upscaler_run: Path, tmp_path: Path
+) -> None:
     with pytest.raises(TrainingError, match="the runs trained different networks"):
         average_runs([gained_upscaler_run, upscaler_run], tmp_path / "mean")
     mean = average_runs([gained_upscaler_run, gained_upscaler_run], tmp_path / "mean")
