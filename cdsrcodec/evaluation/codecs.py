@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from cdsrcodec import api
-from cdsrcodec.container.header import MAX_QUALITY, MIN_QUALITY, QUALITY_STEPS
+from cdsrcodec.container.header import QUALITY_STEPS
 from cdsrcodec.errors import InputImageError, ModelError
 from cdsrcodec.evaluation.digests import file_sha256
 from cdsrcodec.evaluation.scales import Scale
@@ -38,9 +38,11 @@ class LearnedCodec:
 
     @property
     def scale(self) -> Scale:
-        """Qualities 1 to 8, and those between where the codec has them."""
-        step = 1.0 if LEARNED[self.codec].takes_whole_qualities else 1 / QUALITY_STEPS
-        return Scale(MIN_QUALITY, MAX_QUALITY, step, tuple(float(q) for q in range(1, 9)))
+        """Whole qualities, and those between where the codec has them."""
+        codec = LEARNED[self.codec]
+        step = 1.0 if codec.takes_whole_qualities else 1 / QUALITY_STEPS
+        whole = tuple(quality for quality in codec.qualities if quality.is_integer())
+        return Scale(codec.qualities[0], codec.qualities[-1], step, whole)
 
     def encode(self, x: NDArray[np.uint8], quality: float) -> bytes:
         """A .cdsr stream of x (H, W, 3).

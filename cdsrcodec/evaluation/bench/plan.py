@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cdsrcodec.container import Limits
 from cdsrcodec.errors import InputImageError
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
-from cdsrcodec.evaluation.codecs import Codec, LearnedCodec
+from cdsrcodec.evaluation.codecs import Codec, LearnedCodec, PillowCodec
 from cdsrcodec.evaluation.digests import file_sha256
 from cdsrcodec.imageio.reader import read_rgb
 from cdsrcodec.imageio.resampling import downscale
@@ -26,6 +26,8 @@ from cdsrcodec.sr.registry import PIXEL_UPSCALERS, UPSCALE, UPSCALERS, available
 Task = Literal["native", "lr4", "sr4"]
 # So that something is left of an HR picture without its border, and of LR one pixel.
 MIN_SIDE_PX = {"native": 1, "lr4": UPSCALE, "sr4": 3 * UPSCALE}
+MEASURING_VERSION = "1"
+"""Of how a picture that another codec made is measured; counted up when a row would be another."""
 # Seconds a pixel, in those of the cheapest work: only the estimate of the time left knows them.
 _COSTS = {
     "latent": 3.0, "latent-perceptual": 3.0, "wdsr": 5.0, "edsr": 8.0, "edsr-b2": 8.0,
@@ -53,7 +55,8 @@ class Settings:
         device: of the networks.
         ssimulacra2: measure it as well, which takes longer than most codecs.
         crop_px: side of the cut-outs that the report shows; 0 for none.
-        version: of this package: rows of another one are not taken for finished.
+        version: of this package: rows of another one are not taken for finished, but for those that
+            nothing of ours has part in.
     """
 
     folder: Path
@@ -197,9 +200,11 @@ def _unit(
 ) -> Unit:
     meets_bytes = codec is not None and settings.meets_bytes(codec)
     searched = codec.scale if codec and (enlarger == DIRECT or meets_bytes) else None
+    # Rows of other codecs without anything of ours outlive a version: AVIF takes longest of all.
+    is_foreign = isinstance(codec, PillowCodec) and not enlarger and not meets_bytes
     has_reference = bool(rung) and (enlarger == DIRECT or meets_bytes)
     basis = {
-        "version": settings.version,
+        "version": MEASURING_VERSION if is_foreign else settings.version,
         "columns": [field.name for field in fields(Row)],
         "picture": picture.sha256,
         "task": settings.task,

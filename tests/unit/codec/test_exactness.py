@@ -114,10 +114,15 @@ def test_symbols_are_the_same_under_all_threads_and_instructions(
     hyperprior_stream.write_bytes(
         encode_pixels(crop(96, 80), quality=4, codec=codec, device=device)
     )
-    for path in (fresh_stream, hyperprior_stream):
+    gained_stream = tmp_path / "gained.cdsr"
+    gained_stream.write_bytes(
+        encode_pixels(crop(96, 80), quality=4.5, codec=f"{codec}-gain", device=device)
+    )
+    fresh = [fresh_stream, hyperprior_stream, gained_stream]
+    for path in fresh:
         expected[path.name] = symbols_sha256(path.read_bytes())
     assert len(set(expected.values())) == len(expected)
-    paths = [fresh_stream, hyperprior_stream, *(GOLDEN / name for name in GOLDEN_NAMES)]
+    paths = [*fresh, *(GOLDEN / name for name in GOLDEN_NAMES)]
     report = decode_in_child(capability, threads, paths)
     assert report["capability"] == capability.upper()
     assert report["threads"] == threads

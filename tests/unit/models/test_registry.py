@@ -46,16 +46,20 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
     return write
 
 
-def test_the_shipped_codec_is_found_by_its_name_and_by_what_its_streams_say() -> None:
-    (entry,) = shipped()
-    assert entry == codec_named("cdsr1") == codec_named("cdsr1", 7.5)
-    assert (entry.name, entry.model_id, entry.quality) == ("cdsr1", 1, None)
-    assert codec_of_stream(header(1, entry.entropy_tag(), 2.5)) == entry
+def test_a_shipped_codec_is_found_by_its_name_and_by_what_its_streams_say() -> None:
+    entries = shipped()
+    assert [(e.name, e.model_id, e.quality) for e in entries] == [
+        ("cdsr1", 1, None),
+        ("bmshj2018-hyperprior-gain", 4, None),
+    ]
+    for entry in entries:
+        assert entry == codec_named(entry.name) == codec_named(entry.name, 5.5)
+        assert codec_of_stream(header(entry.model_id, entry.entropy_tag(), 2.5)) == entry
 
 
 def test_no_two_codecs_share_an_id() -> None:
     ids = [model_id for codec in CODECS.values() for model_id in codec.model_ids.values()]
-    assert sorted(ids) == [1, 2, 3]
+    assert sorted(ids) == [1, 2, 3, 4]
     assert codec_named("cdsr1").model_id == 1
 
 

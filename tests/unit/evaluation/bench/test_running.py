@@ -12,10 +12,11 @@ from cdsrcodec.errors import FileAccessError, InputImageError, ModelError
 from cdsrcodec.evaluation.bench import running
 from cdsrcodec.evaluation.bench.journal import append_to_journal, read_journal
 from cdsrcodec.evaluation.bench.measuring import Finished, measure
-from cdsrcodec.evaluation.bench.plan import Settings, Unit
+from cdsrcodec.evaluation.bench.plan import Settings, Task, Unit
 from cdsrcodec.evaluation.bench.rows import Row, to_csv
 from cdsrcodec.evaluation.bench.running import JOURNAL, Measured, Progress, run_bench
 from cdsrcodec.evaluation.bench.timing import Spent, Timing, timing_line
+from cdsrcodec.evaluation.codecs import find_codec
 
 
 def run(settings: Settings, jobs: int = 1) -> tuple[Measured, list[Progress]]:
@@ -84,6 +85,22 @@ def test_a_renamed_picture_is_not_measured_again(settings: Settings) -> None:
     measured, _ = run(settings)
     assert measured.units_resumed == 8
     assert [row.image for row in measured.rows][-1] == "z.png"
+
+
+@pytest.mark.parametrize(("task", "kept"), [("native", 4), ("sr4", 0)])
+def test_a_new_version_measures_only_what_it_has_part_in(
+    settings: Settings, task: Task, kept: int
+) -> None:
+    learned = find_codec("cdsr1", device="cpu")
+    jpeg = find_codec("jpeg", device="cpu")
+    qualities = {"cdsr1": (1.0,), "jpeg": (10.0, 60.0)}
+    settings = dataclasses.replace(
+        settings, task=task, codecs=(learned, jpeg), qualities=qualities, enlargers=("bicubic",)
+    )
+    first, _ = run(settings)
+    newer, _ = run(dataclasses.replace(settings, version="next"))
+    assert newer.units_resumed == kept
+    assert untimed(newer.rows) == untimed(first.rows)
 
 
 def test_bad_pictures_are_left_out_and_reported(settings: Settings) -> None:
