@@ -103,7 +103,7 @@ class IntegerConv:
         self.offset = (bias.double() * step + 0.5)[:, None].to(self.dtype)
         if output_limit is None:
             output_limit = torch.full_like(bias, ACTIVATION_LIMIT)
-        self.output_limit = output_limit[:, None, None].to(self.dtype)
+        self.output_limit = output_limit[:, None].to(self.dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(1, in, h, w) to (1, out, h, w), floats that hold integers; the result is of `dtype`."""
@@ -121,8 +121,9 @@ class IntegerConv:
             start = tap // self.kernel * stride + tap % self.kernel
             # In place, which autocast leaves alone.
             sums.addmm_(weight, flat[:, start : start + span])
-        rows = sums.floor_().as_strided((1, len(sums), height, width), (0, span, stride, 1))
-        return rows.clamp(-self.output_limit, self.output_limit)
+        clamp_channels_(sums.floor_(), self.output_limit)
+        rows = sums.as_strided((1, len(sums), height, width), (0, span, stride, 1))
+        return rows.contiguous()
 
 
 def quantise_weights(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
@@ -174,6 +175,12 @@ def integer_leaky_relu_(x: Tensor) -> Tensor:
     An eighth is exact, and adding a half and rounding down leaves x >= 0 as it is.
     """
     return F.leaky_relu_(x, 0.125).add_(0.5).floor_()
+
+
+def clamp_channels_(x: Tensor, limit: Tensor) -> Tensor:
+    """In place: x within +-limit, which broadcasts to it; several times the speed of clamp_."""
+    torch.minimum(x, limit, out=x)
+    return torch.maximum(x, -limit, out=x)
 
 
 def clamp_activation(x: Tensor) -> Tensor:

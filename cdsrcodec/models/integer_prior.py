@@ -21,6 +21,7 @@ from cdsrcodec.layers.integer import (
     ONE,
     IntegerConv,
     clamp_activation,
+    clamp_channels_,
     integer_leaky_relu_,
 )
 from cdsrcodec.layers.tiling import Span, run_tiled
@@ -105,8 +106,7 @@ class IntegerPrior:
             return integer_leaky_relu_(self.layers[STEP0_LAYERS[0]](features))
         # On to its own grid. Where float32 rounds the sum, it is far beyond the limit.
         known = (known * self._known_scale).add_(0.5).floor_()
-        known.clamp_(-self._known_limit, self._known_limit)
-        x = torch.cat([features, known], 1)
+        x = torch.cat([features, clamp_channels_(known, self._known_limit)], 1)
         h = self.layers[ADAPT_LAYERS[step - 1]](x)
         del known, x  # the largest tensors of a tile
         return integer_leaky_relu_(self.layers[SHARED_LAYERS[0]](integer_leaky_relu_(h)))
