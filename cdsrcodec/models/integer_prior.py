@@ -101,7 +101,7 @@ class IntegerPrior:
             inputs: (1, 448, h, w) float32: features on their grid, then what is known, in
                 fixed point.
         """
-        features, known = inputs.split(LATENT_CHANNELS, 1)
+        features, known = torch.split(inputs, LATENT_CHANNELS, 1)
         if step == 0:
             return integer_leaky_relu_(self.layers[STEP0_LAYERS[0]](features))
         # On to its own grid. Where float32 rounds the sum, it is far beyond the limit.

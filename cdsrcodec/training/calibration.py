@@ -81,7 +81,8 @@ class Activity:
 def rounded(x: Tensor, bits: int) -> Tensor:
     """Output of a leaky ReLU, as the integer layers make it with so many fraction bits."""
     before = torch.where(x < 0, 8 * x, x)
-    return integer_leaky_relu_((before * 2**bits + 0.5).floor()) / 2**bits
+    after: Tensor = integer_leaky_relu_((before * 2**bits + 0.5).floor()) / 2**bits
+    return after
 
 
 def calibrate(weights: Path, photographs: Path, target: Path) -> dict[str, int]:
@@ -119,7 +120,13 @@ def calibrate(weights: Path, photographs: Path, target: Path) -> dict[str, int]:
         drift = _drift(name, weight, inputs, activities[name]) if name in INPUTS else 0 * bias
         try:
             layer = regrid(weight, bias - drift, inputs, outputs, in_float32=name in INPUTS)
-            conv = IntegerConv(**layer, input_limit=inputs.limit, output_limit=outputs.limit)
+            conv = IntegerConv(
+                layer["weight"],
+                layer["bias"],
+                layer["shift"],
+                input_limit=inputs.limit,
+                output_limit=outputs.limit,
+            )
         except ValueError as error:
             raise TrainingError(f"{name}: {error}. hint: export a run that did well") from error
         layer["drift"] = (drift * torch.exp2(layer["shift"] + outputs.bits)).round().long()
@@ -151,7 +158,8 @@ def _see(activity: Activity, level: float, _: nn.Module, inputs: tuple[Tensor, .
 
 def _layer_of(twin: FloatTwin, name: str) -> nn.Module:
     network, _, path = name.partition(".")
-    return twin._asdict()[network].get_submodule(path)
+    module: nn.Module = twin._asdict()[network].get_submodule(path)
+    return module
 
 
 def _middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

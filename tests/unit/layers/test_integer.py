@@ -184,8 +184,10 @@ def test_each_output_channel_has_a_limit_of_its_own() -> None:
 @pytest.mark.parametrize("which", ["input_limit", "output_limit"])
 def test_a_limit_out_of_range_is_refused(which: str, wrong: int) -> None:
     layer = random_layer(np.random.default_rng(1), (1, 1), 1)
+    limit = torch.tensor([wrong])
+    limits = (limit, None) if which == "input_limit" else (None, limit)
     with pytest.raises(ValueError, match=rf"limits must be 0 to 1048576, not \[{wrong}\]"):
-        IntegerConv(*layer, **{which: torch.tensor([wrong])})
+        IntegerConv(*layer, input_limit=limits[0], output_limit=limits[1])
 
 
 def test_a_shuffled_grid_repeats_each_channel() -> None:

@@ -122,7 +122,7 @@ def test_most_of_the_work_is_done_in_float32(tensors: dict[str, Tensor]) -> None
     layers = IntegerPrior(tensors).layers
     narrow = {name for name, layer in layers.items() if layer.dtype == torch.float32}
     assert narrow == set(INPUTS)
-    work = {name: tensors[f"{name}.weight"].numel() for name in LAYERS}
+    work = {name: float(tensors[f"{name}.weight"].numel()) for name in LAYERS}
     # h_s.0 runs at a 16th of the positions, and what is shared, in three steps.
     work["h_s.0"] /= 16
     work["prior.shared.1"] *= 3
