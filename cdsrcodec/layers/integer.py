@@ -116,7 +116,7 @@ class IntegerConv:
         # Row i, column j of the output stands at i * stride + j; what lies between the rows
         # is computed too and dropped.
         span = (height - 1) * stride + width
-        sums = self.offset.repeat(1, span)
+        sums = self.offset.new_empty(len(self.offset), span).copy_(self.offset)
         for tap, weight in enumerate(self.taps):
             start = tap // self.kernel * stride + tap % self.kernel
             # In place, which autocast leaves alone.
