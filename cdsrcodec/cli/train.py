@@ -157,6 +157,28 @@ def export(run: Path, target: Path) -> None:
 
 
 @train.command()
+@click.argument("weights", metavar="FOLDER", type=options.FILE)
+@click.argument("photographs", metavar="PHOTOS", type=options.FILE)
+@click.option("-o", "--output", type=options.FILE, required=True, help="Entropy part to write.")
+@options.debug_option
+def calibrate(weights: Path, photographs: Path, output: Path) -> None:
+    """Make an entropy part of cdsr1 that is exact in float32, twice as fast.
+
+    FOLDER holds an exported codec, PHOTOS pictures like those that are to be coded. Files that
+    are coded with the result have another tag than those of FOLDER.
+
+    Prints, for each layer, the largest sum that it can reach: below 2^24 it runs in float32.
+    """
+    from math import log2
+
+    from cdsrcodec.training.calibration import calibrate as write_calibrated
+
+    for layer, bound in write_calibrated(weights, photographs, output).items():
+        click.echo(f"{layer}: sums below 2^{log2(bound):.2f}")
+    click.echo(f"{output}: written")
+
+
+@train.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=options.FILE)
 @click.option("-o", "--output", type=options.FILE, required=True, help="Folder for the mean.")
 @debug_option

@@ -13,10 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cdsrcodec.layers.integer import ONE
 from cdsrcodec.models.cdsr1 import LATENT_CHANNELS
 from cdsrcodec.models.context_prior import SCALE_MIN, ContextPrior, HyperSynthesis
-from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
+from cdsrcodec.models.integer_layers import HEAD_LAYERS, LAYERS, input_grid, output_grid
 
 SCALE_COUNT = 64
 SCALE_MAX = 256.0
@@ -55,18 +54,22 @@ def float_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`<layer>.weight` and `<layer>.bias` of all LAYERS in float32."""
     state: dict[str, Tensor] = {}
     for name in LAYERS:
-        layer = {part: tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift")}
-        weight, bias = dequantise_layer(layer, is_head=name in HEAD_LAYERS)
-        state |= {f"{name}.weight": weight, f"{name}.bias": bias}
+        state[f"{name}.weight"], state[f"{name}.bias"] = dequantise_layer(tensors, name)
     return state
 
 
-def dequantise_layer(layer: dict[str, Tensor], *, is_head: bool) -> tuple[Tensor, Tensor]:
-    """Float weight and bias of an integer layer: inverse of training's quantise_layer."""
-    scale = torch.exp2(layer["shift"].double())
-    weight = layer["weight"].double() / scale[:, None, None, None]
-    bias = layer["bias"].double() / (scale * ONE)
-    if is_head:
+def dequantise_layer(tensors: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+    """Float weight and bias of one of LAYERS: inverse of training's quantise_layer and regrid.
+
+    The part of the bias that makes up for the rounding of integers, `<layer>.drift`, is left out.
+    """
+    weight, bias, shift = (tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift"))
+    input_bits, output_bits = input_grid(tensors, name).bits, output_grid(tensors, name).bits
+    scale = torch.exp2((shift + output_bits).double())
+    weight = weight.double() / scale[:, None, None, None]
+    weight *= torch.exp2(input_bits.double())[:, None, None]
+    bias = (bias + tensors.get(f"{name}.drift", 0)).double() / scale
+    if name in HEAD_LAYERS:
         weight[LATENT_CHANNELS:] *= LOG_SCALE_STEP
         bias[LATENT_CHANNELS:] = bias[LATENT_CHANNELS:] * LOG_SCALE_STEP + math.log(SCALE_MIN)
     return weight.float(), bias.float()

@@ -9,32 +9,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cdsrcodec.layers.exact_products import float32_is_exact
 from cdsrcodec.layers.integer import (
-    ACTIVATION_LIMIT,
+    FRACTION_BITS,
     ONE,
     IntegerConv,
     clamp_activation,
+    clamp_channels_,
     integer_leaky_relu_,
 )
 from cdsrcodec.layers.tiling import Span, run_tiled
 from cdsrcodec.models.cdsr1 import HYPER_CHANNELS, LATENT_CHANNELS, ROUNDING_RATE_WEIGHT
 from cdsrcodec.models.context_prior import STEPS, step_parts
+from cdsrcodec.models.integer_layers import (
+    ADAPT_LAYERS,
+    H_S_LAYERS,
+    HEAD_LAYERS,
+    KNOWN,
+    LAYERS,
+    SHARED_LAYERS,
+    STEP0_LAYERS,
+    input_grid,
+    output_grid,
+    stored_grid,
+)
 from cdsrcodec.models.interface import Prediction
 from cdsrcodec.models.walking import TILE_CORE, run_h_s
-
-H_S_LAYERS = ("h_s.0", "h_s.2", "h_s.4")
-STEP0_LAYERS = ("prior.step0.0", "prior.step0.2")
-ADAPT_LAYERS = tuple(f"prior.adapt.{k}" for k in range(STEPS - 1))
-SHARED_LAYERS = ("prior.shared.1", "prior.shared.3")
-LAYERS = (*H_S_LAYERS, *STEP0_LAYERS, *ADAPT_LAYERS, *SHARED_LAYERS)
-HEAD_LAYERS = ("prior.step0.2", "prior.shared.3")
-"""Layers that put out 224 means, then 224 table indexes, both in fixed point."""
 
 
 class IntegerPrior:
@@ -42,8 +48,10 @@ class IntegerPrior:
 
     Args:
         tensors: `<layer>.weight` int16, `<layer>.bias` int64, `<layer>.shift` uint8 for
-            each of LAYERS, `z.medians` (128,) int32 in fixed point, and `gaussian.lengths`
-            (tables,), whose number predicted indexes are clamped to.
+            each of LAYERS, `z.medians` (128,) int32 in fixed point, `gaussian.lengths`
+            (tables,), whose number predicted indexes are clamped to, and where there are any,
+            the grids of integer_layers.
+        in_float32: whether layers may run in float32 where that is exact.
 
     Raises:
         KeyError: a tensor is missing.
@@ -54,19 +62,29 @@ class IntegerPrior:
     hyper_channels = HYPER_CHANNELS
     rounding_rate_weight = ROUNDING_RATE_WEIGHT
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self.layers = {name: _layer(tensors, name) for name in LAYERS if name not in HEAD_LAYERS}
+    def __init__(self, tensors: Mapping[str, Tensor], *, in_float32: bool = True) -> None:
+        self._tensors = tensors
+        layer = partial(_layer, tensors, in_float32)
+        self.layers = {name: layer(name) for name in LAYERS if name not in HEAD_LAYERS}
         # A step needs one channel group's outputs at each position: a quarter of a head.
         self.heads = {
-            name: [_layer(tensors, name, _head_rows(group)) for group in range(STEPS)]
-            for name in HEAD_LAYERS
+            name: [layer(name, _head_rows(group)) for group in range(STEPS)] for name in HEAD_LAYERS
         }
+        known = stored_grid(tensors, KNOWN)
+        self._known_scale = torch.exp2(known.bits - float(FRACTION_BITS))[:, None, None]
+        self._known_limit = known.limit[:, None, None].float()
         self.medians = tensors["z.medians"].double()[None, :, None, None]
         self.last_table = len(tensors["gaussian.lengths"]) - 1
 
     def walk(self, z_symbols: Tensor, height: int, width: int) -> LatentWalk:
         """Through a latent of (height, width), from (1, 128, ceil(h/4), ceil(w/4)) int32."""
-        return LatentWalk(self, z_symbols, height, width)
+        prior = self if float32_is_exact() else self._in_float64
+        return LatentWalk(prior, z_symbols, height, width)
+
+    @cached_property
+    def _in_float64(self) -> IntegerPrior:
+        """The same integers for a process that lets float32 products be rounded."""
+        return IntegerPrior(self._tensors, in_float32=False)
 
     def h_s(self, z_symbols: Tensor) -> Tensor:
         """(1, 128, a, b) int32 symbols to (1, 224, 4a, 4b) features in fixed point."""
@@ -80,15 +98,17 @@ class IntegerPrior:
 
         Args:
             step: 0..3.
-            inputs: (1, 448, h, w) float32 in fixed point: features, then what is known.
+            inputs: (1, 448, h, w) float32: features on their grid, then what is known, in
+                fixed point.
         """
+        features, known = torch.split(inputs, LATENT_CHANNELS, 1)
         if step == 0:
-            features = inputs[:, :LATENT_CHANNELS].double()
             return integer_leaky_relu_(self.layers[STEP0_LAYERS[0]](features))
-        x = inputs.double()
-        x[:, LATENT_CHANNELS:].clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        # On to its own grid. Where float32 rounds the sum, it is far beyond the limit.
+        known = (known * self._known_scale).add_(0.5).floor_()
+        x = torch.cat([features, clamp_channels_(known, self._known_limit)], 1)
         h = self.layers[ADAPT_LAYERS[step - 1]](x)
-        del x  # the largest tensor of a tile
+        del known, x  # the largest tensors of a tile
         return integer_leaky_relu_(self.layers[SHARED_LAYERS[0]](integer_leaky_relu_(h)))
 
     def predict(self, step: int, inputs: Tensor, core: int = TILE_CORE) -> Prediction:
@@ -139,11 +159,18 @@ def _split(flat: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
 
 
 def _layer(
-    tensors: Mapping[str, Tensor], name: str, rows: Tensor | slice = slice(None)
+    tensors: Mapping[str, Tensor], in_float32: bool, name: str, rows: Tensor | slice = slice(None)
 ) -> IntegerConv:
     """A stored layer, or some of its output channels."""
     weight, bias, shift = (tensors[f"{name}.{part}"][rows] for part in ("weight", "bias", "shift"))
-    return IntegerConv(weight, bias, shift)
+    return IntegerConv(
+        weight,
+        bias,
+        shift,
+        input_limit=input_grid(tensors, name).limit,
+        output_limit=output_grid(tensors, name).limit[rows],
+        in_float32=in_float32,
+    )
 
 
 def _head_rows(group: int) -> Tensor:
@@ -156,8 +183,8 @@ def _head_rows(group: int) -> Tensor:
 class LatentWalk:
     """A walk of STEPS steps; see models.interface.Walk.
 
-    What it keeps is float32, which holds all integers up to 2^24: features are within 2^20 and
-    means + symbols, in fixed point, within 2^20 + 2^23.
+    What it keeps is float32, which holds all integers up to 2^24: features, on their grid, are
+    within 2^20 and means + symbols, in fixed point, within 2^20 + 2^23.
 
     Args:
         prior: the integer networks.

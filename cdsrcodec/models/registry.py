@@ -42,6 +42,7 @@ class Codec:
         qualities: all that it codes at, rising.
         folder: of its weights in the package; None if they are installed.
         takes_effort: whether its encoder refines latents.
+        former_tags: of entropy parts in the package that only earlier versions wrote with.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Codec:
     qualities: tuple[float, ...]
     folder: Path | None = None
     takes_effort: bool = False
+    former_tags: tuple[str, ...] = ()
 
     @property
     def takes_whole_qualities(self) -> bool:
@@ -66,6 +68,7 @@ class CodecEntry:
         folder: of the weight files.
         metric: what they were trained for.
         quality: the one that they are for; None for all.
+        former_tag: of an entropy part that only earlier versions wrote with.
     """
 
     name: str
@@ -73,11 +76,13 @@ class CodecEntry:
     folder: Path
     metric: str = DEFAULT_METRIC
     quality: int | None = None
+    former_tag: str | None = None
 
     @property
     def entropy_file(self) -> Path:
         """Integer networks, tables and gains: what decides which streams can be read."""
-        return self.folder / "entropy.safetensors"
+        suffix = "" if self.former_tag is None else f"-{self.former_tag}"
+        return self.folder / f"entropy{suffix}.safetensors"
 
     @property
     def encoder_file(self) -> Path:
@@ -115,7 +120,9 @@ class CodecEntry:
         return tag
 
     def is_named_by(self, tag: bytes) -> bool:
-        """Whether the folder's name agrees with an entropy tag; of the package, it has none."""
+        """Whether the name of folder or file agrees with an entropy tag, where it has one."""
+        if self.former_tag is not None:
+            return tag.hex() == self.former_tag
         return self.quality is None or self.folder.name.endswith(f"-{tag.hex()}")
 
 
@@ -130,6 +137,7 @@ CODECS = {
             _REAL_QUALITIES,
             WEIGHTS_FOLDER / CDSR1,
             takes_effort=True,
+            former_tags=("72383f26",),  # up to 0.4.0
         ),
         Codec(BMSHJ2018_HYPERPRIOR, {"mse": 2, "ms-ssim": 3}, tuple(map(float, range(1, 9)))),
         Codec(
@@ -218,6 +226,20 @@ def entries_of(name: str, metric: str = DEFAULT_METRIC) -> list[CodecEntry]:
     if codec.folder is not None:
         return [CodecEntry(name, codec.model_ids[metric], codec.folder, metric)]
     return [entry for entry in installed() if (entry.name, entry.metric) == (name, metric)]
+
+
+def former_entries_of(name: str, metric: str = DEFAULT_METRIC) -> list[CodecEntry]:
+    """Weights of a codec in the package that files of earlier versions need.
+
+    Raises:
+        ModelError: there is no such codec.
+    """
+    codec = _find(name)
+    return [
+        CodecEntry(name, codec.model_ids[metric], codec.folder, metric, former_tag=tag)
+        for tag in codec.former_tags
+        if codec.folder is not None
+    ]
 
 
 def model_name(name: str, metric: str, quality: int, tag: bytes) -> str:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from cdsrcodec.container import Header
 from cdsrcodec.errors import FileAccessError, ModelError
-from cdsrcodec.models.registry import CODECS, Codec, CodecEntry, entries_of, how_to_install
+from cdsrcodec.models.registry import (
+    CODECS,
+    Codec,
+    CodecEntry,
+    entries_of,
+    former_entries_of,
+    how_to_install,
+)
 
 
 def codec_of_stream(header: Header) -> CodecEntry:
@@ -50,7 +57,7 @@ def _find(model_id: int) -> tuple[Codec, str] | None:
 def _entry_of_stream(codec: Codec, metric: str, header: Header) -> CodecEntry:
     tag = header.entropy_tag
     entries = entries_of(codec.name, metric)
-    for entry in entries:
+    for entry in (*entries, *former_entries_of(codec.name, metric)):
         fits = entry.quality in (None, header.quality) and entry.is_named_by(tag)
         if fits and entry.entropy_tag() == tag:
             return entry

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from cdsrcodec.entropy import TableSet
 from cdsrcodec.errors import TrainingError
-from cdsrcodec.layers.integer import EXACT_LIMIT, FRACTION_BITS, ONE, worst_sum
+from cdsrcodec.layers.integer import EXACT_LIMIT, FRACTION_BITS, ONE, worst_sums
 from cdsrcodec.models import scale_prior
 from cdsrcodec.models.context_prior import SCALE_MIN
 from cdsrcodec.models.float_twin import LOG_SCALE_STEP, SCALE_COUNT
-from cdsrcodec.models.integer_prior import HEAD_LAYERS, LAYERS
+from cdsrcodec.models.integer_layers import HEAD_LAYERS, LAYERS
 from cdsrcodec.sr.enlargers import NETWORK_KEY
 from cdsrcodec.sr.latent import CODEC_KEY, LatentUpscaler
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
@@ -113,7 +113,7 @@ def export_entropy(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
             layer = quantise_layer(conv, is_head=name in HEAD_LAYERS)
         except ValueError as error:
             raise TrainingError(f"{name}: {error}. {_DIVERGED_HINT}") from error
-        bounds[name] = worst_sum(layer["weight"], layer["bias"], layer["shift"])
+        bounds[name] = int(worst_sums(**layer).max())
         if bounds[name] >= EXACT_LIMIT:
             raise TrainingError(
                 f"{name}: sums up to {bounds[name]} are not exact in float64. {_DIVERGED_HINT}"
@@ -186,7 +186,7 @@ def export_gained(network: TrainableGainedHyperprior, folder: Path) -> dict[str,
         metadata = {"fraction_bits": str(FRACTION_BITS)} if name == "entropy" else None
         write_tensors(folder / f"{name}.safetensors", tensors, metadata)
     return {
-        name: worst_sum(*(entropy[f"{name}.{part}"] for part in ("weight", "bias", "shift")))
+        name: int(worst_sums(*(entropy[f"{name}.{p}"] for p in ("weight", "bias", "shift"))).max())
         for name in scale_prior.LAYERS
     }
 

@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from cdsrcodec.cli.train import SMOOTHING, display
-from cdsrcodec.models.integer_prior import LAYERS
+from cdsrcodec.models.integer_layers import INPUTS, LAYERS
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.training.adversarial import LossWeights
 from cdsrcodec.training.codec_recipe import CodecRecipeConfig
@@ -361,6 +361,20 @@ def test_a_codec_is_trained_and_exported(
         "entropy",
         "training",
     ]
+
+
+def test_an_exported_codec_is_calibrated(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdsrcodec.training.calibration.PHOTOGRAPHS", 1)
+    target = tmp_path / "entropy.safetensors"
+    done = run("train", "calibrate", SHIPPED, ROOT / "sample_images", "-o", target)
+    assert done.exit_code == 0
+    *proofs, last = done.stdout.splitlines()
+    assert last == f"{target}: written"
+    bounds = dict(line.split(": sums below 2^") for line in proofs)
+    assert {name for name, bound in bounds.items() if float(bound) <= 24} == set(INPUTS)
+    assert "prior.shared.1.weight" in load_file(target)
 
 
 def test_the_studies_codec_is_trained_exported_and_imported(

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,26 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cdsrcodec.codec import decode_symbols, encode_pixels
+from cdsrcodec.entropy import symbol_crc
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "tests" / "conformance" / "valid"
 
 # Few, for every process reads them all.
-GOLDEN_NAMES = ["cat-96x80-q8.cdsr", "noise-48x48-q8.cdsr", "row-300x1-q5.cdsr"]
+GOLDEN_NAMES = [
+    "cat-96x80-q8.cdsr",
+    "noise-48x48-q8.cdsr",
+    "row-300x1-q5.cdsr",
+    "cat-96x80-q8-b27b82ab.cdsr",
+    "noise-48x48-q8-b27b82ab.cdsr",
+]
 
-# ATEN_CPU_CAPABILITY -> what oneDNN and MKL are held to. MKL matters most: the
-# float64 matrix products of the integer networks are its own, and it dispatches by itself,
-# heeding neither of the other two.
+# ATEN_CPU_CAPABILITY -> what oneDNN and MKL are held to. MKL matters most: the matrix
+# products of the integer networks are its own, and it dispatches by itself, heeding neither
+# of the other two.
 INSTRUCTION_SETS = {
     "default": {"ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
     "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
@@ -127,3 +135,39 @@ def test_symbols_are_the_same_under_all_threads_and_instructions(
     assert report["capability"] == capability.upper()
     assert report["threads"] == threads
     assert report["hashes"] == expected
+
+
+@pytest.fixture
+def medium_precision() -> Iterator[None]:
+    """Lets torch round the factors of float32 products, where the machine can."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.usefixtures("medium_precision")
+def test_a_caller_with_autocast_and_low_precision_gets_the_same_symbols(
+    fresh_stream: Path,
+) -> None:
+    data = fresh_stream.read_bytes()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert decode_symbols(data).header.symbol_crc == symbol_crc(decode_symbols(data).runs)
+
+
+def test_where_float32_products_are_rounded_the_symbols_are_the_same(
+    fresh_stream: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = fresh_stream.read_bytes()
+    expected = symbols_sha256(data)
+    addmm_, rounded = Tensor.addmm_, []
+
+    def in_bf16(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
+        if total.dtype == torch.float32:
+            rounded.append(total.shape)
+            left, right = left.bfloat16().float(), right.bfloat16().float()
+        return addmm_(total, left, right)
+
+    monkeypatch.setattr(Tensor, "addmm_", in_bf16)
+    assert symbols_sha256(data) == expected
+    assert len(rounded) == 1  # the trial, whose outcome sends all else to float64

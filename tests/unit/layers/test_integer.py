@@ -11,10 +11,12 @@ from torch import Tensor
 from cdsrcodec.layers.integer import (
     ACTIVATION_LIMIT,
     EXACT_LIMIT,
+    FLOAT32_LIMIT,
+    Grid,
     IntegerConv,
     clamp_activation,
     integer_leaky_relu_,
-    worst_sum,
+    worst_sums,
 )
 
 Layer = tuple[Tensor, Tensor, Tensor]
@@ -126,7 +128,71 @@ def test_worst_sum_counts_weights_bias_and_half_of_the_worst_channel() -> None:
     weight = torch.tensor([[[[5]], [[-7]]], [[[-3]], [[0]]]], dtype=torch.int16)
     bias, shift = torch.tensor([-11, 100]), torch.tensor([4, 24], dtype=torch.uint8)
     channels = [12 * ACTIVATION_LIMIT + 11 + 8, 3 * ACTIVATION_LIMIT + 100 + (1 << 23)]
-    assert worst_sum(weight, bias, shift) == max(channels)
+    assert worst_sums(weight, bias, shift).tolist() == channels
+    limited = [5 * 10 + 7 * 1000 + 11 + 8, 3 * 10 + 100 + (1 << 23)]
+    assert worst_sums(weight, bias, shift, torch.tensor([10, 1000])).tolist() == limited
+
+
+def narrow_layer(rng: np.random.Generator, side: int) -> tuple[Layer, Tensor]:
+    """A layer whose sums may just stay below 2^24, and the limits of its input."""
+    limit = torch.from_numpy(rng.integers(1, 3000, 6))
+    weight = torch.from_numpy(rng.integers(-9000, 9001, (5, 6, side, side), np.int16)) // side**2
+    bias = torch.from_numpy(rng.integers(-(2**19), 2**19, 5))
+    shift = torch.from_numpy(rng.integers(1, 14, 5, np.uint8))
+    largest = worst_sums(weight, bias, shift, limit)
+    weight = (weight * ((FLOAT32_LIMIT - (1 << 21)) / largest)[:, None, None, None]).to(torch.int16)
+    return (weight, bias, shift), limit
+
+
+@pytest.mark.parametrize("side", [1, 3])
+@pytest.mark.parametrize("size", [(7, 4), (1, 1), (1, 9), (6, 1)])
+def test_float32_gives_the_integers_of_float64(side: int, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(sum(size) + side)
+    layer, limit = narrow_layer(rng, side)
+    signs = torch.from_numpy(rng.choice([-1, 1], (6, *size)))
+    x = (limit[:, None, None] * signs)[None].double()  # at the bounds that the proof assumes
+    narrow, wide = (
+        IntegerConv(*layer, input_limit=limit, in_float32=allowed) for allowed in (True, False)
+    )
+    assert 1 << 22 < narrow.bound == wide.bound < FLOAT32_LIMIT
+    assert (narrow.dtype, wide.dtype) == (torch.float32, torch.float64)
+    expected = reference_conv(x, layer)
+    assert np.array_equal(narrow(x)[0].numpy(), expected)
+    assert np.array_equal(wide(x.float())[0].numpy(), expected)
+
+
+def test_a_layer_runs_in_float32_below_two_to_the_24() -> None:
+    weight = torch.zeros(1, 1, 1, 1, dtype=torch.int16)
+    shift = torch.ones(1, dtype=torch.uint8)  # its half adds 1 to the sum
+    for bias, dtype in ((FLOAT32_LIMIT - 2, torch.float32), (FLOAT32_LIMIT - 1, torch.float64)):
+        conv = IntegerConv(weight, torch.tensor([bias]), shift)
+        assert conv.dtype == dtype
+        assert conv(torch.zeros(1, 1, 1, 1)).item() == min(FLOAT32_LIMIT >> 1, ACTIVATION_LIMIT)
+
+
+def test_each_output_channel_has_a_limit_of_its_own() -> None:
+    weight = torch.full((2, 1, 1, 1), 4, dtype=torch.int16)
+    bias, shift = torch.zeros(2, dtype=torch.int64), torch.tensor([2, 2], dtype=torch.uint8)
+    conv = IntegerConv(weight, bias, shift, output_limit=torch.tensor([3, 50]))
+    x = torch.tensor([-99.0, -50, -3, 0, 4, 49, 51])[None, None, None]
+    low, high = conv(x)[0, :, 0].tolist()
+    assert low == [-3, -3, -3, 0, 3, 3, 3]
+    assert high == [-50, -50, -3, 0, 4, 49, 50]
+
+
+@pytest.mark.parametrize("wrong", [-1, ACTIVATION_LIMIT + 1])
+@pytest.mark.parametrize("which", ["input_limit", "output_limit"])
+def test_a_limit_out_of_range_is_refused(which: str, wrong: int) -> None:
+    layer = random_layer(np.random.default_rng(1), (1, 1), 1)
+    limit = torch.tensor([wrong])
+    limits = (limit, None) if which == "input_limit" else (None, limit)
+    with pytest.raises(ValueError, match=rf"limits must be 0 to 1048576, not \[{wrong}\]"):
+        IntegerConv(*layer, input_limit=limits[0], output_limit=limits[1])
+
+
+def test_a_shuffled_grid_repeats_each_channel() -> None:
+    grid = Grid(torch.tensor([8, 5]), torch.tensor([100, 7])).repeat(2)
+    assert [tensor.tolist() for tensor in grid] == [[8, 8, 5, 5], [100, 100, 7, 7]]
 
 
 def test_integer_leaky_relu_is_an_eighth_rounded_below_zero() -> None:

@@ -14,7 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cdsrcodec.codec.loading import EntropyModel
-from cdsrcodec.layers.integer import ACTIVATION_LIMIT, ONE, clamp_activation, worst_sum
+from cdsrcodec.layers.integer import (
+    ACTIVATION_LIMIT,
+    FLOAT32_LIMIT,
+    ONE,
+    clamp_activation,
+    worst_sums,
+)
 from cdsrcodec.models.context_prior import (
     SCALE_MIN,
     STEPS,
@@ -26,15 +32,19 @@ from cdsrcodec.models.context_prior import (
     step_masks,
 )
 from cdsrcodec.models.float_twin import LOG_SCALE_STEP, dequantise_layer
-from cdsrcodec.models.integer_prior import (
+from cdsrcodec.models.integer_layers import (
+    GRIDS,
     HEAD_LAYERS,
+    INPUTS,
     LAYERS,
-    IntegerPrior,
-    LatentWalk,
+    input_grid,
+    output_grid,
+    stored_grid,
 )
+from cdsrcodec.models.integer_prior import IntegerPrior, LatentWalk
 from cdsrcodec.models.interface import Prediction, hyper_size
-from cdsrcodec.models.registry import codec_named
-from cdsrcodec.training.integers import quantise_layer
+from cdsrcodec.models.registry import codec_named, former_entries_of
+from cdsrcodec.training.integers import quantise_layer, regrid
 
 PICTURES = ["cat.png", "coffee.png", "rocket.png"]
 QUALITIES = [1.0, 4.0, 8.0]
@@ -58,6 +68,13 @@ def tensors() -> dict[str, Tensor]:
     return load_file(codec_named("cdsr1").entropy_file)
 
 
+@pytest.fixture(scope="module")
+def former() -> dict[str, Tensor]:
+    """The entropy part of versions up to 0.4.0."""
+    (entry,) = former_entries_of("cdsr1")
+    return load_file(entry.entropy_file)
+
+
 def layer_of(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {part: tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift")}
 
@@ -77,50 +94,98 @@ def float_features(networks: FloatNetworks, model: EntropyModel, picture: CodedP
     return crop_like(networks.h_s(z_hat.float()), picture.y_gained)
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_no_order_of_additions_can_leave_the_exact_range(
-    tensors: dict[str, Tensor], name: str
-) -> None:
-    layer = layer_of(tensors, name)
-    assert worst_sum(**layer) < 2**53
-    # The same bound once more, in Python integers.
-    weights = layer["weight"].flatten(1).tolist()
-    sums = [
-        sum(map(abs, row)) * ACTIVATION_LIMIT + abs(bias) + (1 << shift - 1)
+def worst_sums_in_python(tensors: dict[str, Tensor], name: str) -> list[int]:
+    """The bounds once more, in Python integers."""
+    layer, limits = layer_of(tensors, name), input_grid(tensors, name).limit.tolist()
+    weights = layer["weight"].flatten(2).tolist()
+    return [
+        sum(limit * sum(map(abs, taps)) for limit, taps in zip(limits, row, strict=True))
+        + abs(bias)
+        + (1 << shift - 1)
         for row, bias, shift in zip(
             weights, layer["bias"].tolist(), layer["shift"].tolist(), strict=True
         )
     ]
-    assert worst_sum(**layer) == max(sums)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_no_order_of_additions_can_leave_the_exact_range(
+    tensors: dict[str, Tensor], former: dict[str, Tensor], name: str
+) -> None:
+    for stored, limit in ((tensors, FLOAT32_LIMIT if name in INPUTS else 2**53), (former, 2**53)):
+        sums = worst_sums(**layer_of(stored, name), input_limit=input_grid(stored, name).limit)
+        assert sums.tolist() == worst_sums_in_python(stored, name)
+        assert sums.max() < limit
+
+
+def test_most_of_the_work_is_done_in_float32(tensors: dict[str, Tensor]) -> None:
+    layers = IntegerPrior(tensors).layers
+    narrow = {name for name, layer in layers.items() if layer.dtype == torch.float32}
+    assert narrow == set(INPUTS)
+    work = {name: float(tensors[f"{name}.weight"].numel()) for name in LAYERS}
+    # h_s.0 runs at a 16th of the positions, and what is shared, in three steps.
+    work["h_s.0"] /= 16
+    work["prior.shared.1"] *= 3
+    work["prior.shared.3"] *= 3
+    assert sum(work[name] for name in narrow) > 0.85 * sum(work.values())
+
+
+def test_limits_and_bits_of_the_first_release_are_the_common_ones(
+    former: dict[str, Tensor],
+) -> None:
+    for name, channels in GRIDS.items():
+        bits, limit = (tensor.tolist() for tensor in stored_grid(former, name))
+        assert (bits, limit) == ([8] * channels, [ACTIVATION_LIMIT] * channels)
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_shipped_layer_survives_the_way_to_float_and_back(
-    tensors: dict[str, Tensor], name: str
+    former: dict[str, Tensor], name: str
 ) -> None:
-    layer, is_head = layer_of(tensors, name), name in HEAD_LAYERS
-    weight, bias = dequantise_layer(layer, is_head=is_head)
+    layer = layer_of(former, name)
+    weight, bias = dequantise_layer(former, name)
     conv = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2])
     with torch.no_grad():
         conv.weight.copy_(weight)
         assert conv.bias is not None
         conv.bias.copy_(bias)
-    again = quantise_layer(conv, is_head=is_head)
+    again = quantise_layer(conv, is_head=name in HEAD_LAYERS)
     assert {part: tensor.dtype for part, tensor in again.items()} == {
         part: tensor.dtype for part, tensor in layer.items()
     }
     assert [part for part in layer if not torch.equal(again[part], layer[part])] == []
 
 
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_layer_on_grids_survives_the_way_to_float_and_back(
+    tensors: dict[str, Tensor], name: str
+) -> None:
+    weight, bias = dequantise_layer(tensors, name)
+    inputs, outputs = input_grid(tensors, name), output_grid(tensors, name)
+    again = regrid(weight, bias, inputs, outputs, in_float32=True)
+    assert worst_sums(**again, input_limit=inputs.limit).max() < FLOAT32_LIMIT
+    # Where rounding once left room for a bit more, the same weights have a larger shift now.
+    stored = {**tensors, **{f"{name}.{part}": tensor for part, tensor in again.items()}}
+    del stored[f"{name}.drift"]
+    for found, expected in zip(dequantise_layer(stored, name), (weight, bias), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize("quality", QUALITIES)
 @pytest.mark.parametrize("name", PICTURES)
 def test_each_step_predicts_what_the_float_networks_predict(
-    model: EntropyModel, float_networks: FloatNetworks, coded: Code, name: str, quality: float
+    model: EntropyModel,
+    tensors: dict[str, Tensor],
+    float_networks: FloatNetworks,
+    coded: Code,
+    name: str,
+    quality: float,
 ) -> None:
     picture = coded(name, quality)
     features = float_features(float_networks, model, picture)
     walk = LatentWalk(prior_of(model), z_symbols_of(picture), *picture.y_gained.shape[2:])
-    assert (walk.features / ONE - features).abs().max() < 0.05
+    units = torch.exp2(stored_grid(tensors, "features").bits.float())[:, None, None]
+    assert (walk.features / units - features).abs().max() < 0.5
     for step in range(STEPS):
         prediction = walk.predict(step)
         known = (clamp_activation(walk.known) / ONE).float()
@@ -129,10 +194,10 @@ def test_each_step_predicts_what_the_float_networks_predict(
         indexes = LatentWalk.gather(step, indexes.round().clamp(0, len(model.gaussian) - 1))
         mean_errors = (prediction.means / ONE - LatentWalk.gather(step, means)).abs()
         index_errors = (prediction.indexes.double() - indexes).abs()
-        assert mean_errors.max() < 0.25
+        assert mean_errors.max() < 1
         assert mean_errors.mean() < 0.005
-        assert index_errors.max() <= 1
-        assert (index_errors > 0).double().mean() < 0.06
+        assert index_errors.max() <= 2
+        assert (index_errors > 0).double().mean() < 0.1
         walk.fill(step, prediction, torch.from_numpy(picture.runs[1 + step]))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cdsrcodec.models.registry import (
     check_settings,
     codec_named,
     entries_of,
+    former_entries_of,
     installed,
     qualities_of,
     shipped,
@@ -78,6 +80,27 @@ def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
     for find in (codec_named, entries_of, qualities_of, check_settings):
         with pytest.raises(ModelError, match=r"no codec 'jpeg'\. hint: use one of cdsr1, bmshj"):
             find("jpeg")
+
+
+def test_streams_of_earlier_versions_are_read_with_the_entropy_part_that_wrote_them() -> None:
+    current = codec_named("cdsr1")
+    (former,) = former_entries_of("cdsr1")
+    assert former.entropy_tag().hex() == former.former_tag == "72383f26"
+    assert codec_of_stream(header(1, former.entropy_tag())) == former
+    assert former not in (*shipped(), *entries_of("cdsr1"))
+    assert former.files[1:] == current.files[1:]
+    assert former.entropy_tag() != current.entropy_tag()
+    assert former_entries_of(HYPERPRIOR) == []
+
+
+def test_a_former_entropy_part_that_was_exchanged_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "entropy.safetensors").write_text("current")
+    (tmp_path / "entropy-72383f26.safetensors").write_text("other")
+    monkeypatch.setitem(CODECS, "cdsr1", replace(CODECS["cdsr1"], folder=tmp_path))
+    with pytest.raises(ModelError, match=r"entropy-72383f26\.safetensors: not the weights"):
+        codec_of_stream(header(1, bytes.fromhex("72383f26")))
 
 
 def test_an_unknown_model_is_refused() -> None:
