@@ -160,7 +160,7 @@ def export(run: Path, target: Path) -> None:
 @click.argument("weights", metavar="FOLDER", type=options.FILE)
 @click.argument("photographs", metavar="PHOTOS", type=options.FILE)
 @click.option("-o", "--output", type=options.FILE, required=True, help="Entropy part to write.")
-@options.debug_option
+@debug_option
 def calibrate(weights: Path, photographs: Path, output: Path) -> None:
     """Make an entropy part of cdsr1 that is exact in float32, twice as fast.
 
