@@ -68,17 +68,20 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+Config = CodecRecipeConfig | HyperpriorRecipeConfig | GainedRecipeConfig | UpscalerRecipeConfig
+
+
 class Recorder:
     """Stands for train_codec and train_upscaler: keeps what it is called with."""
 
     def __init__(self) -> None:
-        self.config: CodecRecipeConfig | HyperpriorRecipeConfig | UpscalerRecipeConfig
+        self.config: Config
         self.loop: LoopConfig
         self.device: torch.device
 
     def __call__(
         self,
-        config: CodecRecipeConfig | HyperpriorRecipeConfig | UpscalerRecipeConfig,
+        config: Config,
         loop: LoopConfig,
         device: torch.device,
         on_step: Callable[[StepReport], None],

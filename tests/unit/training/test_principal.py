@@ -23,10 +23,10 @@ def layers(*channels: int) -> tuple[list[nn.Conv2d], list[nn.ConvTranspose2d]]:
 
 @torch.no_grad()
 def there_and_back(down: list[nn.Conv2d], up: list[nn.ConvTranspose2d], x: Tensor) -> Tensor:
-    for layer in down:
-        x = layer(x)
-    for layer in reversed(up):
-        x = layer(x)
+    for analysis in down:
+        x = analysis(x)
+    for synthesis in reversed(up):
+        x = synthesis(x)
     return x
 
 
