@@ -116,7 +116,10 @@ def _tell(model: api.ModelInfo, as_json: bool) -> None:
 
 
 def _summary(model: api.ModelInfo) -> str:
-    quality = "all qualities" if model.quality is None else f"quality {model.quality}"
+    first, last = (f"{CODECS[model.codec].qualities[at]:g}" for at in (0, -1))
+    quality = (
+        f"qualities {first} to {last}" if model.quality is None else f"quality {model.quality}"
+    )
     return f"{quality}, {model.metric}, {model.size_bytes / 1e6:.1f} MB"
 
 

@@ -52,9 +52,14 @@ def test_a_checkpoint_is_imported_listed_shown_used_and_removed(
     name, _, told = result.stderr.partition(": installed, ")
     assert told == "quality 4, mse, 19.0 MB\n"
     lines = run("models", "list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["cdsr1", name]
-    shipped, model = objects(run("models", "list", "--json"))
-    assert shipped["shipped"] is True
+    assert [line.split()[0] for line in lines] == ["cdsr1", f"{CODEC}-gain", name]
+    assert [line.split(",")[0].split(maxsplit=1)[1] for line in lines] == [
+        "qualities 1 to 8",
+        "qualities 1 to 6",
+        "quality 4",
+    ]
+    *shipped, model = objects(run("models", "list", "--json"))
+    assert [m["shipped"] for m in (*shipped, model)] == [True, True, False]
     assert (model["quality"], model["metric"], model["model_id"]) == (4, "mse", 2)
     assert model["name"] == name == f"{CODEC}-mse-4-{model['entropy_tag']}"
     assert objects(run("models", "show", name, "--json")) == [model]
@@ -68,7 +73,7 @@ def test_a_checkpoint_is_imported_listed_shown_used_and_removed(
     with Image.open(decoded) as image:
         assert image.size == (37, 23)
     assert run("models", "remove", name).exit_code == 0
-    assert objects(run("models", "list", "--json")) == [shipped]
+    assert objects(run("models", "list", "--json")) == shipped
     assert f"codec       {CODEC} (model 2, " in run("info", stream).stdout
     for command in (["verify", stream], ["decode", "-f", stream, decoded]):
         result = run(*command)
@@ -151,7 +156,7 @@ def test_wrong_bytes_are_not_installed(run: Run, zoo_server: ZooServer) -> None:
     result = run("models", "pull", CODEC, "-q", 4)
     assert result.exit_code == 5
     assert "not the bytes that were published" in result.stderr
-    assert len(run("models", "list").stdout.splitlines()) == 1
+    assert [m["shipped"] for m in objects(run("models", "list", "--json"))] == [True, True]
 
 
 @pytest.mark.usefixtures("home")
