@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -35,7 +34,13 @@ from cdsrcodec.training.compressai import EntropyBottleneck
 from cdsrcodec.training.distortion import LMBDAS, MIDDLE, distortion
 from cdsrcodec.training.integers import exported_state
 from cdsrcodec.training.loop import AdamAlone
-from cdsrcodec.training.patches import ImageFolder, as_tensor, batch_rng, patch_batch
+from cdsrcodec.training.patches import (
+    ImageFolder,
+    as_tensor,
+    batch_rng,
+    patch_batch,
+    spread_levels,
+)
 
 DECODER = ("g_s.", "quality.g_s_", "quality.log_gain_correction")
 ENCODER = ("g_a.", "h_a.", "quality.g_a_")
@@ -225,7 +230,5 @@ class CodecRecipe(AdamAlone):
         patches = patch_batch(
             self.images, rng, count=c.batch, side_px=c.patch_px, factors=c.factors
         )
-        # One draw per slice of 0..1: every batch has low and high rates.
-        u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
-        level = torch.from_numpy((LEVELS - 1) * u**c.high_rate_bias).float().to(self.device)
+        level = spread_levels(rng, c.batch, LEVELS, self.device, bias=c.high_rate_bias)
         return as_tensor(patches, self.device), level

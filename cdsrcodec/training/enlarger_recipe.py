@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cdsrcodec.imageio.resampling import downscale
@@ -16,7 +15,13 @@ from cdsrcodec.sr.registry import UPSCALE
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.folding import trainable
 from cdsrcodec.training.frozen_codecs import FrozenCodec, load_frozen
-from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+from cdsrcodec.training.patches import (
+    ImageFolder,
+    as_tensor,
+    batch_rng,
+    patch_batch,
+    spread_levels,
+)
 from cdsrcodec.training.storage import fill_network
 from cdsrcodec.training.upscaler_recipe import EnlargementObjective
 from cdsrcodec.training.vgg import load_vgg
@@ -106,16 +111,11 @@ class EnlargerRecipe:
         hr = patch_batch(
             self.images, rng, count=c.batch, side_px=c.patch_px * UPSCALE, factors=(1,)
         )
-        x = self._to_tensor(np.stack([downscale(patch, UPSCALE) for patch in hr]))
+        x = as_tensor(np.stack([downscale(patch, UPSCALE) for patch in hr]), self.device)
         if self.codec is not None:
-            u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
-            level = torch.from_numpy((self.codec.levels - 1) * u).float().to(self.device)
+            level = spread_levels(rng, c.batch, self.codec.levels, self.device)
             x = _decoded(self.codec, x, level)
-        return x, self._to_tensor(hr)
-
-    def _to_tensor(self, patches: NDArray[np.uint8]) -> Tensor:
-        x = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
-        return x.float() / 255
+        return x, as_tensor(hr, self.device)
 
 
 def _decoded(codec: FrozenCodec, x: Tensor, level: Tensor) -> Tensor:

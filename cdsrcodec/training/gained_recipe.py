@@ -30,7 +30,13 @@ from cdsrcodec.models.hyperprior import SMALL_CHANNELS
 from cdsrcodec.training.compressai import ScaleHyperprior
 from cdsrcodec.training.distortion import LMBDAS, MIDDLE, distortion
 from cdsrcodec.training.loop import AdamAlone
-from cdsrcodec.training.patches import ImageFolder, as_tensor, batch_rng, patch_batch
+from cdsrcodec.training.patches import (
+    ImageFolder,
+    as_tensor,
+    batch_rng,
+    patch_batch,
+    spread_levels,
+)
 from cdsrcodec.training.principal import start_at_principal_components
 
 _START_PATCHES = 256  # enough for the components of 192 channels at 1/8
@@ -195,7 +201,5 @@ class GainedRecipe(AdamAlone):
         patches = patch_batch(
             self.images, rng, count=c.batch, side_px=c.patch_px, factors=c.factors
         )
-        # One draw per slice of 0..1: every batch has low and high rates.
-        u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
-        level = torch.from_numpy((GAIN_LEVELS - 1) * u).float().to(self.device)
+        level = spread_levels(rng, c.batch, GAIN_LEVELS, self.device)
         return as_tensor(patches, self.device), level

@@ -139,6 +139,17 @@ def as_tensor(patches: NDArray[np.uint8], device: torch.device) -> Tensor:
     return torch.from_numpy(patches).to(device).permute(0, 3, 1, 2).float() / 255
 
 
+def spread_levels(
+    rng: np.random.Generator, count: int, levels: int, device: torch.device, *, bias: float = 1.0
+) -> Tensor:
+    """(count,) real levels 0..levels - 1 of a batch, rising, with low and high ones in each.
+
+    One draw u for each of `count` slices of 0..1 gives (levels - 1) * u ** bias.
+    """
+    u = (np.arange(count) + rng.random(count)) / count
+    return torch.from_numpy((levels - 1) * u**bias).float().to(device)
+
+
 def batch_rng(seed: int, step: int, rank: int) -> np.random.Generator:
     """The generator of one step on one rank."""
     return np.random.default_rng([seed, step, rank])

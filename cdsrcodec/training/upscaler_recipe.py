@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -19,7 +18,13 @@ from cdsrcodec.sr.latent import CODEC_KEY, LatentUpscaler
 from cdsrcodec.sr.registry import LATENT_CODECS, UPSCALE, UPSCALERS
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
 from cdsrcodec.training.frozen_codecs import load_frozen
-from cdsrcodec.training.patches import ImageFolder, batch_rng, patch_batch
+from cdsrcodec.training.patches import (
+    ImageFolder,
+    as_tensor,
+    batch_rng,
+    patch_batch,
+    spread_levels,
+)
 from cdsrcodec.training.storage import fill_network
 from cdsrcodec.training.vgg import load_vgg
 
@@ -191,10 +196,6 @@ class UpscalerRecipe:
             self.images, rng, count=c.batch, side_px=c.patch_px * UPSCALE, factors=(1,)
         )
         lr = np.stack([downscale(patch, UPSCALE) for patch in hr])
-        u = (np.arange(c.batch) + rng.random(c.batch)) / c.batch
-        level = torch.from_numpy((self.codec.levels - 1) * u).float().to(self.device)
-        return self.codec.code(self._to_tensor(lr), level), level, self._to_tensor(hr)
-
-    def _to_tensor(self, patches: NDArray[np.uint8]) -> Tensor:
-        x = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
-        return x.float() / 255
+        level = spread_levels(rng, c.batch, self.codec.levels, self.device)
+        y_hat = self.codec.code(as_tensor(lr, self.device), level)
+        return y_hat, level, as_tensor(hr, self.device)
