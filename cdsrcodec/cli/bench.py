@@ -65,8 +65,8 @@ def parse_qualities(
     help="native: each picture as it is. lr4: reduced by 4. sr4: reduced, coded, enlarged.",
 )  # fmt: skip
 @click.option(
-    "--codecs", default=",".join(CODEC_NAMES), show_default=True, callback=split_names,
-    help="With commas; the first one sets the bytes for direct coding. NAME:N is effort N.",
+    "--codecs", default=",".join(CODEC_NAMES), show_default="all", callback=split_names,
+    help="Names with commas; the first one sets the bytes for direct coding. NAME:N is effort N.",
 )  # fmt: skip
 @click.option(
     "--qualities", multiple=True, metavar="CODEC=Q,Q...", callback=parse_qualities,

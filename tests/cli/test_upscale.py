@@ -65,7 +65,9 @@ def test_latent_perceptual_makes_another_picture_of_the_same_file(
     words = ("decode", "--sr", "4", "--upscaler", "latent-perceptual", stream)
     absent = run(*words, tmp_path / "out.png")
     assert absent.exit_code == 5
-    assert "no weights for the upscaler 'latent-perceptual'. hint: " in absent.stderr
+    assert "no weights for the upscaler 'latent-perceptual' and files of cdsr1. hint: add" in (
+        absent.stderr
+    )
 
     save_file(tensors, file, metadata)
     assert run(*words, tmp_path / "out.png").exit_code == 0
