@@ -81,6 +81,7 @@ def shared_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_settings(**values: Any) -> Any:  # noqa: ANN401 - whatever the command takes and gives
+        """The command with its batch options gathered in one object."""
         chosen = {field.name: values.pop(field.name) for field in fields(Settings)}
         return command(settings=Settings(**chosen), **values)
 

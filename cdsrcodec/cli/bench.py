@@ -281,6 +281,7 @@ def _display() -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("bench", total=None, units="reading the pictures")
 
         def on_progress(progress: Progress) -> None:
+            """Move the bar, and the estimate of the time left."""
             nonlocal last_s, begin_s, begin_cost
             units = f"{progress.units_done}/{progress.units}"
             bar.update(task, total=progress.cost, completed=progress.cost_done, units=units)

@@ -52,6 +52,7 @@ def picture_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_pictures(**values: Any) -> Any:  # noqa: ANN401 - whatever the command takes and gives
+        """The command with its picture options gathered in one object."""
         chosen = {field.name: values.pop(field.name) for field in fields(PictureSettings)}
         return command(pictures=PictureSettings(**chosen), **values)
 

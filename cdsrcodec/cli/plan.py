@@ -177,6 +177,7 @@ def _walk(top: Path, found: _Found) -> Iterator[PurePath]:
     """The files below a folder, none of hidden or linked folders, relative to it."""
 
     def note_unreadable(error: OSError) -> None:
+        """Keep the error of a folder; the walk goes on."""
         folder = Path(error.filename or top)
         failure = FileAccessError(f"{folder}: cannot be read: {error.strerror}")
         failure.__cause__ = error

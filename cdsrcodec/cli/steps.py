@@ -32,6 +32,7 @@ def steps_display(title: str, *, is_shown: bool) -> Iterator[Callable[[int, int]
     task = progress.add_task(title, total=None)
 
     def on_step(done: int, total: int) -> None:
+        """Move the bar, which appears when there is more than one step."""
         if total > 1:
             progress.start()
         progress.update(task, completed=done, total=total)

@@ -219,6 +219,7 @@ def display(title: str) -> Iterator[Callable[[StepReport], None]]:
     means: dict[str, float] = {}
 
     def running(report: StepReport) -> str:
+        """The running means as text, with those of this step."""
         for name, value in report.metrics.items():
             if not math.isfinite(value):
                 continue  # a skipped step; a mean would never forget it
@@ -238,6 +239,7 @@ def display(title: str) -> Iterator[Callable[[StepReport], None]]:
         task = progress.add_task(title, total=1.0, step=0, means="")
 
         def on_step(report: StepReport) -> None:
+            """Move the bar, or print a line now and then."""
             text = running(report)
             progress.update(task, completed=report.progress, step=report.step, means=text)
             if not console.is_terminal and report.step % PLAIN_LINE_STEPS == 1:

@@ -77,6 +77,7 @@ def enlarge_pixels(
     x = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)[None]
 
     def enlarge(tile: Tensor) -> Tensor:
+        """A tile of the picture, enlarged."""
         return compute(tile.to(device).float() / 255)
 
     with torch.inference_mode():

@@ -83,6 +83,7 @@ def _largest_within(
     streams: dict[float, bytes] = {}
 
     def is_over(quality: float) -> bool:
+        """Whether the file of a quality, which is kept, is too large."""
         streams[quality] = encode(quality)
         return len(streams[quality]) > size_bytes
 
@@ -110,6 +111,7 @@ def _smallest_reaching(
     psnrs_db: dict[float, float] = {}
 
     def is_reached(quality: float) -> bool:
+        """Whether the picture of a quality, whose file is kept, is good enough."""
         streams[quality] = encode(quality)
         psnrs_db[quality] = measure(streams[quality])
         return psnrs_db[quality] >= psnr_db

@@ -54,6 +54,7 @@ def compose(
     small = downscale(x, UPSCALE)
 
     def panel(pixels: NDArray[np.uint8], caption: str) -> Image.Image:
+        """The cut-out of a picture, with its caption."""
         return captioned(Image.fromarray(cut_out(pixels, corner, crop_px)), caption)
 
     rows = []
@@ -117,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
 
     def run() -> None:
+        """Write a sheet for each picture."""
         upscalers = available(args.upscalers)
         make_folder(args.output)
         for path in find_images(args.folder)[: args.count]:

@@ -142,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def run() -> None:
+        """Write the page of all reports."""
         summaries = [_read(report) for report in args.reports]
         page = enlargers_page(summaries, args.qualities, args.anchor)
         write_bytes(page.encode(), args.output)

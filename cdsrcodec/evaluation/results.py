@@ -133,6 +133,7 @@ def _progress_of(name: str) -> Callable[[Progress], None]:
     last_s = time.monotonic()
 
     def tell(progress: Progress) -> None:
+        """Print how far it is, now and then."""
         nonlocal last_s
         if time.monotonic() - last_s > PROGRESS_S:
             last_s = time.monotonic()
@@ -230,6 +231,7 @@ def main(argv: Sequence[str] | None = None, benchmarks: Sequence[Benchmark] = BE
     args = _parse(argv)
 
     def run() -> None:
+        """Measure what there are pictures for, then write the pages."""
         for benchmark in benchmarks:
             pictures = getattr(args, benchmark.source)
             if pictures is None:

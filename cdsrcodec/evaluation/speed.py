@@ -178,6 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
 
     def run() -> None:
+        """Print all figures."""
         picture = Image.fromarray(read_rgb(args.image, max_pixels=Limits().max_pixels))
         torch.set_num_threads(args.threads)
         x = np.asarray(ImageOps.fit(picture, CORE_SIZE_PX))

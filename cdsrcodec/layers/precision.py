@@ -43,6 +43,7 @@ def in_precision(
     use_bf16 = resolve_precision(precision, device) == "bf16"
 
     def compute(x: Tensor) -> Tensor:
+        """The network, in the precision that was chosen."""
         with full_fp32(device), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
             return network(x)
 

@@ -59,6 +59,7 @@ def _encode_directly(codec: Codec, settings: Settings, path: Path, rung: float) 
     """The picture itself in the bytes of the reference's small one; rung 0: the fewest."""
 
     def encode(quality: float) -> Encoded:
+        """The whole file at a quality."""
         return _encode_whole(codec, path, settings.task, quality)
 
     if rung == 0:
