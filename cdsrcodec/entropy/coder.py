@@ -66,12 +66,15 @@ def _push_run(
     indexes: NDArray[np.uint8],
     tables: TableSet,
 ) -> None:
-    lows, highs = tables.lows[indexes], tables.highs[indexes]
-    escaped = (symbols < lows) | (symbols > highs)
+    at = indexes.astype(np.intp)
+    slots, escape = symbols - tables.lows.take(at), (tables.lengths - 1).take(at)
+    # Unsigned, what is below a table lies above it too.
+    escaped = slots.view(np.uint32) >= escape.view(np.uint32)
     if escaped.any():
-        _push_escapes(coder, symbols[escaped], lows[escaped], highs[escaped])
-    slots = np.where(escaped, (tables.lengths - 1)[indexes], symbols - lows)
-    del lows, highs, escaped  # of a large picture they are more than all that is left to make
+        outside = indexes[escaped]
+        _push_escapes(coder, symbols[escaped], tables.lows[outside], tables.highs[outside])
+        slots = np.where(escaped, escape, slots)
+    del at, escape, escaped  # of a large picture they are more than all that is left to make
     order, present, bounds = _group(indexes, len(tables))
     slots = slots[order]
     for index in present[::-1]:
@@ -128,11 +131,12 @@ class SymbolReader:
         slots = np.empty_like(grouped)
         slots[order] = grouped
         del order, grouped  # of a large picture they are more than all that is left to make
-        symbols: NDArray[np.int32] = np.add(slots, tables.lows[indexes], dtype=np.int32)
-        escaped = slots == (tables.lengths - 1)[indexes]
+        at = indexes.astype(np.intp)
+        symbols: NDArray[np.int32] = np.add(slots, tables.lows.take(at), dtype=np.int32)
+        escaped = slots == (tables.lengths - 1).take(at)
         if escaped.any():
-            at = indexes[escaped]
-            symbols[escaped] = self._read_escapes(tables.lows[at], tables.highs[at])
+            outside = indexes[escaped]
+            symbols[escaped] = self._read_escapes(tables.lows[outside], tables.highs[outside])
         return symbols
 
     def _read_escapes(self, lows: NDArray[np.int32], highs: NDArray[np.int32]) -> NDArray[np.int32]:
