@@ -149,12 +149,7 @@ def to_picture(image: Image.Image) -> Picture:
     """
     if 0 in image.size:
         raise InputImageError("the image has no pixels")
-    with _decoder_errors():
-        frames = _count_frames(image)
-    if frames > 1:
-        raise InputImageError(
-            f"the image has {frames} frames or pages. hint: save the one you want as a PNG"
-        )
+    check_one_frame(image)
     with _decoder_errors():
         image.load()
     orientation = _orientation(image)
@@ -214,6 +209,20 @@ def _open_single(file: BinaryIO, max_pixels: int) -> Image.Image:
             "hint: cut the picture into parts or reduce it"
         )
     return image
+
+
+def check_one_frame(image: Image.Image) -> None:
+    """Refuse an animation or a file of several pages, of which only one could be coded.
+
+    Raises:
+        InputImageError: it is one, whichever frame is shown; or the file is damaged.
+    """
+    with _decoder_errors():
+        frames = _count_frames(image)
+    if frames > 1:
+        raise InputImageError(
+            f"the image has {frames} frames or pages. hint: save the one you want as a PNG"
+        )
 
 
 def _count_frames(image: Image.Image) -> int:
