@@ -50,7 +50,7 @@ class Picture:
     """What is coded of a picture, and what is kept beside it.
 
     Attributes:
-        pixels: uint8 (H, W, 3), sRGB, upright, writable.
+        pixels: uint8 (H, W, 3), sRGB, upright.
         alpha: uint8 (H, W); None where all is opaque.
         model: colour model of the source: L, RGB, P, CMYK, YCbCr, LAB or HSV.
         bits: per sample of the source: 1, 8, 16 or 32.

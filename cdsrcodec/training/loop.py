@@ -1,4 +1,4 @@
-"""The training loop that both recipes share.
+"""The training loop that all recipes share.
 
 Schedule, gradient hygiene, averaging of weights, checkpoints, log, and several
 processes. A recipe supplies a module whose forward returns the loss of a batch.
