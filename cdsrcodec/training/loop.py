@@ -6,7 +6,6 @@ processes. A recipe supplies a module whose forward returns the loss of a batch.
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from torch.optim import Adam
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.training.distributed import Group
+from cdsrcodec.training.log import STEP, RunLog
 from cdsrcodec.training.muon import Muon
 from cdsrcodec.training.storage import make_folder, read_checkpoint, write_checkpoint
 
@@ -167,6 +167,7 @@ class TrainingLoop:
         self.step = 0
         self.elapsed_before_s = 0.0
         make_folder(config.output)
+        self.log = RunLog(config.output / LOG_NAME)
         self.checkpoint_path = config.output / CHECKPOINT_NAME
         if self.checkpoint_path.exists():
             self._restore()
@@ -251,18 +252,14 @@ class TrainingLoop:
             self._log(report)
 
     def _log(self, report: StepReport) -> None:
-        path = self.config.output / LOG_NAME
-        row = {
-            "step": report.step,
-            "elapsed_s": round(report.elapsed_s, 1),
-            "learning_rate": f"{report.learning_rate:.3e}",
-            **{name: f"{value:.5g}" for name, value in report.metrics.items()},
-        }
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerow(row)
+        self.log.add(
+            {
+                STEP: report.step,
+                "elapsed_s": round(report.elapsed_s, 1),
+                "learning_rate": f"{report.learning_rate:.3e}",
+                **{name: f"{value:.5g}" for name, value in report.metrics.items()},
+            }
+        )
 
     def _save(self, elapsed_s: float) -> None:
         if self.group.rank != 0:
@@ -291,3 +288,5 @@ class TrainingLoop:
         self.averages = [state["averages"][name] for name in self.trained]
         self.guard = GradientGuard(state["norms"])
         self.step, self.elapsed_before_s = state["step"], state["elapsed_s"]
+        if self.group.rank == 0:
+            self.log.forget_after(self.step)

@@ -348,6 +348,19 @@ def test_the_log_has_one_header_and_every_tenth_step(tmp_path: Path) -> None:
     assert all(math.isfinite(float(value)) for row in rows for value in row.values())
 
 
+def test_steps_that_are_taken_again_are_in_the_log_once(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    TrainingLoop(TinyRecipe(), config(tmp_path, steps=15), ALONE).run()
+    earlier = checkpoint.read_bytes()
+    TrainingLoop(TinyRecipe(), config(tmp_path, steps=35), ALONE).run()
+    whole = logged(tmp_path)
+    checkpoint.write_bytes(earlier)  # as if the run had been killed at step 35
+    TrainingLoop(TinyRecipe(), config(tmp_path, steps=25), ALONE).run()
+    assert [row["step"] for row in whole] == ["1", "11", "21", "31"]
+    assert [row["step"] for row in logged(tmp_path)] == ["1", "11", "21"]
+    assert logged(tmp_path)[:2] == whole[:2]
+
+
 @pytest.mark.parametrize("muon", [(), ("layer.weight",)], ids=["Adam", "Muon and Adam"])
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(
     tmp_path: Path, muon: tuple[str, ...]
