@@ -271,6 +271,8 @@ def _orientation(image: Image.Image) -> int:
     try:
         with warnings.catch_warnings(action="ignore"):
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
     except Exception:  # as in _decoder_errors; the pixels are there, so the EXIF is damaged
         return 1
     return orientation if isinstance(orientation, int) else 1
