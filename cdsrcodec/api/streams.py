@@ -193,7 +193,7 @@ def decode(
         sr=sr,
         upscaler=upscaler,
         device=resolve_device(device),
-        upscaler_weights=weights_of(upscaler, upscaler_weights),
+        upscaler_weights=given_weights(upscaler, upscaler_weights),
         precision=precision,
         max_memory_bytes=max_memory_bytes,
         on_step=on_step,
@@ -263,7 +263,7 @@ def upscaler_of(name: str | None, sr: Sr) -> str:
     return name or DEFAULT_UPSCALER
 
 
-def weights_of(upscaler: str, file: StrPath | None) -> Path | None:
+def given_weights(upscaler: str, file: StrPath | None) -> Path | None:
     """The file of weights that was named for an upscaler; None for its own.
 
     Raises:
