@@ -34,7 +34,7 @@ CODEC_FILES = ["decoder", "encoder", "entropy", "training"]
 
 
 class Interruption(Exception):
-    """Stands for Ctrl-C or a kill."""
+    """Stands for a kill, at which nothing more is saved."""
 
 
 def digests(folder: Path) -> dict[str, str]:
