@@ -15,6 +15,7 @@ from cdsrcodec.chunks.sidecar import has_alpha, sidecar_of
 from cdsrcodec.container import read_stream
 from cdsrcodec.container.header import MAGIC
 from cdsrcodec.errors import CdsrError
+from cdsrcodec.imageio.reader import check_one_frame
 
 if TYPE_CHECKING:
     from PIL._imaging import PixelAccess
@@ -76,6 +77,7 @@ def _save(image: Image.Image, file: IO[bytes], _filename: str | bytes) -> None:
     given: dict[str, Any] = image.encoderinfo
     metadata = {name: given[name] for name in _METADATA_OPTIONS if name in given}
     if metadata:
+        check_one_frame(image)  # of an animation, the copy would be one frame
         image = image.copy()
         for name, value in metadata.items():
             image.info[name] = value.tobytes() if isinstance(value, Image.Exif) else value

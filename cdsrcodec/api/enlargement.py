@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport
-from cdsrcodec.api.streams import StrPath, picture_of, weights_of
+from cdsrcodec.api.streams import StrPath, given_weights, picture_of
 from cdsrcodec.container import Limits
 from cdsrcodec.sr.registry import UPSCALE
 
@@ -156,7 +156,7 @@ def _enlarged(
     pixels = enlarge_pixels(
         picture.pixels,
         upscaler=upscaler,
-        weights=weights_of(upscaler, weights),
+        weights=given_weights(upscaler, weights),
         device=device,
         precision=precision,
         max_memory_bytes=max_memory_bytes,

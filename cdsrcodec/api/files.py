@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
-from cdsrcodec.api.streams import Sr, StrPath, goal_of, info, reduced, upscaler_of, weights_of
+from cdsrcodec.api.streams import Sr, StrPath, given_weights, goal_of, info, reduced, upscaler_of
 from cdsrcodec.chunks.facts import full_size_of
 from cdsrcodec.container import Limits, Stream, read_stream
 from cdsrcodec.errors import CdsrError, FileAccessError
@@ -190,7 +190,7 @@ def decode_file(
         stream = read_stream(data, limits=Limits(max_pixels=max_pixels))
     _check_picture_output(target, stream, sr)
     upscaler = upscaler_of(upscaler, sr)
-    weights = weights_of(upscaler, upscaler_weights)
+    weights = given_weights(upscaler, upscaler_weights)
     import_begin_s = time.perf_counter()
     from cdsrcodec.codec import decode_picture, resolve_device
 

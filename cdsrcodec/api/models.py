@@ -91,7 +91,7 @@ def pull_model(
     check_settings(BMSHJ2018_HYPERPRIOR, quality=quality, metric=metric)
     from cdsrcodec.zoo.compressai import installed_from, pull, zoo_files
 
-    file = zoo_files(metric)[quality - 1]
+    file = zoo_files(metric)[int(quality) - 1]
     return _describe(installed_from(file) or pull(file, on_progress))
 
 

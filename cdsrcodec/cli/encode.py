@@ -10,12 +10,11 @@ import click
 import cdsrcodec
 from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
-from cdsrcodec.cli.effort import effort_option
 from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.cli.plan import PICTURES
 from cdsrcodec.cli.steps import steps_display
 from cdsrcodec.imageio.suffixes import check_stream_name
-from cdsrcodec.models.registry import check_settings
+from cdsrcodec.models.registry import MAX_EFFORT, check_settings
 
 if TYPE_CHECKING:
     from cdsrcodec import EncodeReport
@@ -38,7 +37,10 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @options.codec_option
 @options.metric_option
-@effort_option
+@click.option(
+    "--effort", type=click.IntRange(0, MAX_EFFORT), default=0, show_default=True,
+    help="More makes a better file and takes longer.",
+)  # fmt: skip
 @click.option("--psnr", "measure_psnr", is_flag=True, help="Decode OUT and measure its PSNR (RGB).")
 @click.option(
     "--downscale", type=click.Choice([1, 4]), default=1, show_default=True,

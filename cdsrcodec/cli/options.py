@@ -93,8 +93,8 @@ quality_option = click.option(
     type=parse_quality,
     show_default=f"{DEFAULT_QUALITY:g}",
     metavar=f"{MIN_QUALITY:g}..{MAX_QUALITY:g}",
-    help="Any real number, or of bmshj2018-hyperprior any whole one; higher is larger and closer "
-    "to the picture.",
+    help="Any real number; a whole one with bmshj2018-hyperprior, at most 6 with "
+    "bmshj2018-hyperprior-gain. Higher is larger and closer to the picture.",
 )
 
 codec_option = click.option(
@@ -102,7 +102,7 @@ codec_option = click.option(
     type=click.Choice(list(CODECS)),
     default=CDSR1,
     show_default=True,
-    help="What codes; the weights of others than cdsr1 are installed with `cdsrcodec models`.",
+    help="What codes; the weights of bmshj2018-hyperprior are installed with `cdsrcodec models`.",
 )
 
 metric_option = click.option(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from string import Formatter
 
 import click
@@ -81,13 +81,14 @@ def plan_jobs(
         folder: of the outputs.
         template: name of an output below its folder, checked by `check_template`.
         kind: which files are taken from folders.
-        recursive: take the files of folders, all levels; no hidden ones, no linked folders.
+        recursive: take the files of folders, all levels; no hidden ones, no linked folders, and
+            not those of `folder` where it lies in one: an earlier batch may have made them.
 
     Raises:
         click.UsageError: a folder without `recursive`, an output that would lie outside
             of `folder`, two inputs with one output, or an output that is an input too.
     """
-    found = _find_files(inputs, kind, recursive=recursive)
+    found = _find_files(inputs, kind, folder, recursive=recursive)
     jobs = {
         (_absolute(source), place): Job(source, folder / place / _name(template, source))
         for source, place in found.files
@@ -137,35 +138,38 @@ class _Found:
         return len(self.files) + len(self.unreadable) + len(self.left_out)
 
 
-def _find_files(inputs: Iterable[Place], kind: Kind, *, recursive: bool) -> _Found:
+def _find_files(inputs: Iterable[Place], kind: Kind, outputs: Place, *, recursive: bool) -> _Found:
     found = _Found()
     for place in inputs:
         try:
-            _look_at(place, kind, found, recursive=recursive)
+            _look_at(place, kind, outputs, found, recursive=recursive)
         except FileAccessError as error:
             found.unreadable.append((place, PurePath(), error))
     return found
 
 
-def _look_at(place: Place, kind: Kind, found: _Found, *, recursive: bool) -> None:
+def _look_at(place: Place, kind: Kind, outputs: Place, found: _Found, *, recursive: bool) -> None:
     """Add an input, or what is below it."""
     # What is not asked for is not looked at: every look at a URL goes over the network.
     if (isinstance(place, Url) and not recursive) or not is_folder(place):
         found.files.append((place, PurePath()))
     elif recursive:
         count = found.count()
-        _search(place, kind, found)
+        _search(place, kind, outputs, found)
         if found.count() == count:
             found.empty.append(place)
     else:
         raise click.UsageError(f"{place}: a directory. hint: -r takes the files in it")
 
 
-def _search(top: Place, kind: Kind, found: _Found) -> None:
-    """Add what is below a folder."""
+def _search(top: Place, kind: Kind, outputs: Place, found: _Found) -> None:
+    """Add what is below a folder, outputs excepted."""
+    left_alone = _way_down(top, outputs)
     for name in find_below(top) if isinstance(top, Url) else _walk(top, found):
         suffix = name.suffix.lower()
         if any(part.startswith(".") for part in name.parts):
+            continue
+        if left_alone is not None and name.is_relative_to(left_alone):
             continue
         if suffix in kind.suffixes:
             found.files.append((top / name, name.parent))
@@ -186,6 +190,16 @@ def _walk(top: Path, found: _Found) -> Iterator[PurePath]:
     for folder, subfolders, names in os.walk(top, onerror=note_unreadable):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         yield from (Path(folder, name).relative_to(top) for name in sorted(names))
+
+
+def _way_down(top: Place, folder: Place) -> PurePath | None:
+    """The path from one folder to another that lies in it; None if it does not."""
+    if isinstance(top, Url) or isinstance(folder, Url):
+        prefix = f"{str(top).rstrip('/')}/"
+        rest = str(folder).removeprefix(prefix).strip("/")
+        return PurePosixPath(rest) if rest and str(folder).startswith(prefix) else None
+    above, below = _absolute_path(top), _absolute_path(folder)
+    return below.relative_to(above) if above in below.parents else None
 
 
 def _name(template: str, source: Place) -> PurePath:
@@ -225,7 +239,9 @@ def _refuse_collisions(jobs: Iterable[Job]) -> None:
 
 
 def _absolute(place: Place) -> Place:
+    return place if isinstance(place, Url) else _absolute_path(place)
+
+
+def _absolute_path(path: Path) -> Path:
     """The path from the root, as it is named: a link is not the file that it points to."""
-    if isinstance(place, Url):
-        return place
-    return Path(os.path.normcase(os.path.abspath(place)))  # noqa: PTH100 - resolve() follows links
+    return Path(os.path.normcase(os.path.abspath(path)))  # noqa: PTH100 - resolve() follows links

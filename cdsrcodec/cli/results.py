@@ -25,7 +25,7 @@ class Style:
     """How to tell results.
 
     Attributes:
-        done: what a file without an error is: "encoded" or "decoded".
+        done: what a file without an error is: "encoded", "decoded" or "enlarged".
         describe: the line about one, after its name, of its report.
         device: the one that was asked for.
         as_json: one JSON object a file on stdout, and on stderr nothing but the bar and what is

@@ -31,6 +31,9 @@ def verify(ctx: click.Context, files: tuple[Place, ...]) -> None:
         except CdsrError as error:
             failures.report(error, str(error))
             exit_code = exit_code or error.exit_code
+        except MemoryError as error:  # a few bytes may claim a large picture; others need not
+            failures.report(error, f"{file}: {failures.OUT_OF_MEMORY}")
+            exit_code = exit_code or failures.OUT_OF_MEMORY_EXIT_CODE
         else:
             click.echo(failures.printable(f"{file}: ok"))
     ctx.exit(exit_code)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 import cdsrcodec
+from cdsrcodec.errors import CdsrError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cdsrcodec.models.registry import CodecEntry
 
 _VERBOSE_KEY = "cdsrcodec.version.verbose"
 _LIBRARIES = ("torch", "numpy", "pillow", "constriction", "safetensors")
@@ -58,7 +61,6 @@ def _details() -> Iterator[tuple[str, str]]:
 
     import torch
 
-    from cdsrcodec.models.registry import installed, shipped
     from cdsrcodec.sr.registry import UPSCALERS
 
     yield "python", f"{platform.python_version()}, {platform.platform()}"
@@ -71,8 +73,28 @@ def _details() -> Iterator[tuple[str, str]]:
             yield f"cuda:{index}", f"{torch.cuda.get_device_name(index)}, CUDA {torch.version.cuda}"
     else:
         yield "cuda", "no device"
-    for entry in (*shipped(), *installed()):
-        yield "codec", f"{entry.name}, model {entry.model_id}, tag {entry.entropy_tag().hex()}"
+    yield from _codecs()
     for upscaler in UPSCALERS:
         if upscaler.codec is not None and upscaler.is_available:
             yield "upscaler", f"{upscaler.name} of {upscaler.codec}"
+
+
+def _codecs() -> Iterator[tuple[str, str]]:
+    """A line for each codec, with what is wrong if it cannot be read: a bug may be about that."""
+    from cdsrcodec.models.registry import installed, shipped
+
+    for find in (shipped, installed):
+        try:
+            entries = find()
+        except CdsrError as error:
+            yield "codec", str(error)
+            continue
+        for entry in entries:
+            yield "codec", f"{entry.name}, model {entry.model_id}, {_tag(entry)}"
+
+
+def _tag(entry: CodecEntry) -> str:
+    try:
+        return f"tag {entry.entropy_tag().hex()}"
+    except CdsrError as error:
+        return str(error)

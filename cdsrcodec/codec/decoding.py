@@ -124,13 +124,13 @@ def decode_pixels(
     chosen = upscaler_for(upscaler, entry.name) if sr == UPSCALE else None
     is_latent = chosen is not None and chosen.codec is not None
     tiling = _tiling_of(entry.name, header, None if is_latent else chosen, sr, max_memory_bytes)
-    paint_symbols = partial(_synthesise, decode_symbols(data), decoder_network(entry, device))
+    symbols, decoder = decode_symbols(data), decoder_network(entry, device)
+    paint_symbols = partial(_synthesise, symbols, decoder)
     if chosen is not None and is_latent:
         network = latent_upscaler(chosen, device)
         return paint_symbols(network, device, UPSCALE, tiling, precision, on_step)
     is_last = chosen is None
-    native = decoder_network(entry, device)
-    x_hat = paint_symbols(native, device, 1, tiling, "fp32", on_step if is_last else None)
+    x_hat = paint_symbols(decoder, device, 1, tiling, "fp32", on_step if is_last else None)
     if is_last:
         return x_hat
     return enlarge_pixels(

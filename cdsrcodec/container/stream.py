@@ -82,11 +82,6 @@ class Stream:
         if len(self.payload) % WORD_BYTES:
             raise ValueError(f"a payload of {len(self.payload)} bytes is not whole 32-bit words")
 
-    @property
-    def header_bytes(self) -> int:
-        """Size of everything before the payload: header and chunks."""
-        return len(write_stream(self)) - len(self.payload)
-
 
 def write_stream(stream: Stream) -> bytes:
     """The file of `stream`, with its byte CRC.

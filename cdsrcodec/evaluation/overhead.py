@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from cdsrcodec.codec import decode_symbols, encode_pixels
 from cdsrcodec.codec.loading import entropy_model
 from cdsrcodec.container import Limits
+from cdsrcodec.evaluation.pictures import find_images
+from cdsrcodec.evaluation.scripts import exit_code
 from cdsrcodec.imageio.reader import read_rgb
 from cdsrcodec.models.context_prior import crop_like, gaussian_bits
+from cdsrcodec.models.interface import hyper_size
 from cdsrcodec.models.registry import CodecEntry, codec_named
 from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
-from cdsrcodec.training.patches import IMAGE_SUFFIXES
 
 CODEC = "cdsr1"
 
@@ -43,12 +45,12 @@ def measure(
     data = encode_pixels(pixels, quality=quality, codec=entry.name, device=cpu)
     symbols = decode_symbols(data)
     model = entropy_model(entry)
-    size = symbols.y_hat_gained.shape[2:]
-    z_size = tuple(-(-side // 4) for side in size)
+    height, width = symbols.y_hat_gained.shape[2:]
+    z_size = hyper_size(height, width)
     z_symbols = torch.from_numpy(symbols.runs[0].reshape(1, -1, *z_size))
     bits = model.hyper.bits(symbols.runs[0], model.hyper_indexes(*z_size)).sum()
     z_bits = float(bits)
-    walk = model.prior.walk(z_symbols, *size)
+    walk = model.prior.walk(z_symbols, height, width)
     for step in range(model.prior.steps):
         prediction = walk.predict(step)
         run = symbols.runs[1 + step]
@@ -76,27 +78,38 @@ def summarise(quality: float, costs: Sequence[Cost]) -> str:
 
 
 def report(folder: Path, qualities: Sequence[float]) -> Iterator[str]:
-    """Lines of the table, for all pictures of a folder."""
+    """Lines of the table, for all pictures of a folder.
+
+    Raises:
+        FileAccessError, InputImageError: there are none, or one that cannot be read.
+    """
+    paths = find_images(folder)
     entry = codec_named(CODEC)
     network = TrainableCdsr1().eval()
     load_network(network, entry.folder)
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     yield "quality\timages\tfile_bytes\tinteger_bytes\tover\tover_bytes_per_file\tinteger_vs_float"
     for quality in qualities:
         pictures = (read_rgb(path, max_pixels=Limits().max_pixels) for path in paths)
         yield summarise(quality, [measure(entry, network, x, quality) for x in pictures])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table of a folder."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table of a folder; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cdsrcodec.evaluation.overhead", description=__doc__
+    )
     parser.add_argument("images", type=Path)
     parser.add_argument("--qualities", type=float, nargs="+", default=[1.0, 4.0, 8.0])
-    options = parser.parse_args(arguments)
-    for line in report(options.images, options.qualities):
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+    args = parser.parse_args(argv)
+
+    def run() -> None:
+        """Print each line as soon as it is there."""
+        for line in report(args.images, args.qualities):
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    return exit_code(run)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

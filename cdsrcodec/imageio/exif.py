@@ -23,6 +23,7 @@ _IMAGE_WIDTH, _IMAGE_LENGTH = 0x0100, 0x0101
 _ORIENTATION = 0x0112
 _X_RESOLUTION, _Y_RESOLUTION = 0x011A, 0x011B
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
+_JPEG_START = b"\xff\xd8"
 _EXIF_DIRECTORY = 0x8769
 _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
 
@@ -176,9 +177,10 @@ def _drop_thumbnail(block: bytearray, order: str, next_at: int) -> bytearray:
         )
     except (KeyError, ValueError):
         return block  # none there: the offset was 0, or pointed nowhere
+    if start <= next_at or not block.startswith(_JPEG_START, start):
+        return block  # a pointer that is out of date: what stands there is something else
     end = min(start + length, len(block))
-    if end >= len(block) - 1 and start > next_at:  # blocks are padded to even lengths
+    if end >= len(block) - 1:  # blocks are padded to even lengths
         return block[:start]
-    if start > next_at:
-        block[start:end] = bytes(max(0, end - start))
+    block[start:end] = bytes(max(0, end - start))
     return block

@@ -50,7 +50,7 @@ class Picture:
     """What is coded of a picture, and what is kept beside it.
 
     Attributes:
-        pixels: uint8 (H, W, 3), sRGB, upright, writable.
+        pixels: uint8 (H, W, 3), sRGB, upright.
         alpha: uint8 (H, W); None where all is opaque.
         model: colour model of the source: L, RGB, P, CMYK, YCbCr, LAB or HSV.
         bits: per sample of the source: 1, 8, 16 or 32.
@@ -149,12 +149,7 @@ def to_picture(image: Image.Image) -> Picture:
     """
     if 0 in image.size:
         raise InputImageError("the image has no pixels")
-    with _decoder_errors():
-        frames = _count_frames(image)
-    if frames > 1:
-        raise InputImageError(
-            f"the image has {frames} frames or pages. hint: save the one you want as a PNG"
-        )
+    check_one_frame(image)
     with _decoder_errors():
         image.load()
     orientation = _orientation(image)
@@ -216,6 +211,20 @@ def _open_single(file: BinaryIO, max_pixels: int) -> Image.Image:
     return image
 
 
+def check_one_frame(image: Image.Image) -> None:
+    """Refuse an animation or a file of several pages, of which only one could be coded.
+
+    Raises:
+        InputImageError: it is one, whichever frame is shown; or the file is damaged.
+    """
+    with _decoder_errors():
+        frames = _count_frames(image)
+    if frames > 1:
+        raise InputImageError(
+            f"the image has {frames} frames or pages. hint: save the one you want as a PNG"
+        )
+
+
 def _count_frames(image: Image.Image) -> int:
     """The pictures in the file that an image was opened from; 1 without one."""
     if image.format == "MPO":
@@ -262,6 +271,8 @@ def _orientation(image: Image.Image) -> int:
     try:
         with warnings.catch_warnings(action="ignore"):
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
     except Exception:  # as in _decoder_errors; the pixels are there, so the EXIF is damaged
         return 1
     return orientation if isinstance(orientation, int) else 1

@@ -78,7 +78,7 @@ def round_rate_aware(residual: Tensor, scales: Tensor) -> Tensor:
     """What the encoder codes: the nearest integer, or the next one towards zero.
 
     Of the two it takes the one with the smaller error^2 + ROUNDING_RATE_WEIGHT * bits.
-    Float twin of codec.encoding's rounding, without gradient, for training decoders.
+    Float twin of codec.rounding, without gradient, for training decoders.
     """
     nearest = residual.round()
     lower = nearest - nearest.sign()

@@ -61,7 +61,8 @@ def float_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def dequantise_layer(tensors: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
     """Float weight and bias of one of LAYERS: inverse of training's quantise_layer and regrid.
 
-    The part of the bias that makes up for the rounding of integers, `<layer>.drift`, is left out.
+    `<layer>.drift`, which the stored bias lacks because rounding adds as much on average, is added
+    again: floats are not rounded.
     """
     weight, bias, shift = (tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift"))
     input_bits, output_bits = input_grid(tensors, name).bits, output_grid(tensors, name).bits

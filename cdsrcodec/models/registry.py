@@ -259,9 +259,8 @@ def installed() -> list[CodecEntry]:
             metrics = "|".join(codec.model_ids)
             match = re.fullmatch(rf"{codec.name}-({metrics})-(\d)-[0-9a-f]{{8}}", folder.name)
             if match:
-                metric, quality = match[1], int(match[2])
-                model_id = codec.model_ids[metric]
-                found.append(CodecEntry(codec.name, model_id, folder, metric, quality))
+                model_id = codec.model_ids[match[1]]
+                found.append(CodecEntry(codec.name, model_id, folder, match[1], int(match[2])))
     return found
 
 

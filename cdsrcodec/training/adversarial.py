@@ -83,8 +83,7 @@ class AdversarialObjective(nn.Module):
     """A 4x network, its discriminator and the loss of both.
 
     Content, grid_loss in it, + weight * adversarial loss for the network, cross-entropy for
-    the discriminator.
-    Either sees the other as a constant, so one backward pass serves both.
+    the discriminator. Either sees the other as a constant, so one backward pass serves both.
 
     Judged on its own (SRGAN), a picture is real by its logit C(x). Judged by the relativistic
     average (ESRGAN), real pictures r are more real than the mean enlarged one f and the other
@@ -92,7 +91,7 @@ class AdversarialObjective(nn.Module):
     the parts exchanged. Means are over the patches of one process.
 
     Args:
-        upscaler: what it reads... to x_sr (B, 3, 4P, 4P).
+        upscaler: takes all of a batch but its last element, and gives x_sr (B, 3, 4P, 4P).
         weights: of the parts of the network's loss.
         features: a frozen network that features are compared of; None to compare pixels alone.
         relativistic: how pictures are judged.

@@ -35,6 +35,12 @@ from cdsrcodec.zoo.conversion import entropy_tensors, transform_tensors
 
 _TAIL_SIGMAS = 5.4  # beyond it a symbol is rarer than the smallest count, 2^-24
 _HYPER_REACH = 512
+_PREFIXES: dict[str, dict[str, tuple[str, ...]]] = {
+    "all": {"encoder": ENCODER, "decoder": DECODER, "training": ("entropy_bottleneck.",)},
+    "transforms": {"encoder": ENCODER, "decoder": DECODER},
+    "decoder": {"decoder": DECODER},
+}
+"""For each part of a codec that can be trained, the parameters in each float file of it."""
 _DIVERGED_HINT = "hint: the run diverged; train again at a lower --learning-rate"
 
 
@@ -93,15 +99,42 @@ def _half(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return halves
 
 
-def export_entropy(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
-    """Write entropy.safetensors, which fixes the format of the model.
+def export_codec(network: TrainableCdsr1, folder: Path, part: str = "all") -> dict[str, int]:
+    """Write the files of a codec, or of the part of it that was trained, into an existing folder.
+
+    All are made before the first is written: a network that cannot be shipped leaves the folder as
+    it was. encoder.safetensors and decoder.safetensors may change without a change of the format,
+    which entropy.safetensors fixes; training.safetensors holds what only training needs: the
+    factorised prior as a network.
+
+    Args:
+        network: in float.
+        folder: of the files.
+        part: as of CodecRecipeConfig.
 
     Returns:
-        The largest |sum| each integer layer can reach; all are below 2^53.
+        The largest |sum| that each integer layer written can reach; all are below 2^53.
+
+    Raises:
+        TrainingError: a layer cannot be exact, or a weight is no fp16 number.
+        FileAccessError: a file cannot be written.
+    """
+    files = {
+        name: _half({k: v for k, v in network.named_parameters() if k.startswith(prefixes)})
+        for name, prefixes in _PREFIXES[part].items()
+    }
+    bounds: dict[str, int] = {}
+    if part == "all":
+        files["entropy"], bounds = _entropy_part(network)
+    _write_files(folder, files)
+    return bounds
+
+
+def _entropy_part(network: TrainableCdsr1) -> tuple[dict[str, Tensor], dict[str, int]]:
+    """Integer layers, tables and gains; and the largest |sum| that each layer can reach.
 
     Raises:
         TrainingError: a layer cannot be exact.
-        FileAccessError: the file cannot be written.
     """
     modules = dict(network.named_modules())
     tensors: dict[str, Tensor] = {}
@@ -122,36 +155,14 @@ def export_entropy(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
     z_tables, medians = tabulate_bottleneck(network.entropy_bottleneck)
     tensors |= _table_tensors("z", z_tables) | {"z.medians": medians}
     tensors |= _table_tensors("gaussian", gaussian_tables())
-    tensors |= _half({"quality.log_gain": network.quality.log_gain})
-    write_tensors(folder / "entropy.safetensors", tensors, {"fraction_bits": str(FRACTION_BITS)})
-    return bounds
+    return tensors | _half({"quality.log_gain": network.quality.log_gain}), bounds
 
 
-def _select(network: TrainableCdsr1, prefixes: tuple[str, ...]) -> dict[str, Tensor]:
-    return {k: v for k, v in network.named_parameters() if k.startswith(prefixes)}
-
-
-def export_decoder(network: TrainableCdsr1, folder: Path) -> None:
-    """Write decoder.safetensors, which may change without a change of the format."""
-    part = _select(network, DECODER)
-    write_tensors(folder / "decoder.safetensors", _half(part))
-
-
-def export_encoder(network: TrainableCdsr1, folder: Path) -> None:
-    """Write encoder.safetensors, which may change without a change of the format."""
-    write_tensors(folder / "encoder.safetensors", _half(_select(network, ENCODER)))
-
-
-def export_codec(network: TrainableCdsr1, folder: Path) -> dict[str, int]:
-    """Write all files of a codec into an existing folder; returns what export_entropy does.
-
-    training.safetensors holds what only training needs: the factorised prior as a network.
-    """
-    export_encoder(network, folder)
-    export_decoder(network, folder)
-    prior = _select(network, ("entropy_bottleneck.",))
-    write_tensors(folder / "training.safetensors", _half(prior))
-    return export_entropy(network, folder)
+def _write_files(folder: Path, files: dict[str, dict[str, Tensor]]) -> None:
+    """Write NAME.safetensors for each; that of the entropy part says what fixed point it is in."""
+    for name, tensors in files.items():
+        metadata = {"fraction_bits": str(FRACTION_BITS)} if name == "entropy" else None
+        write_tensors(folder / f"{name}.safetensors", tensors, metadata)
 
 
 def export_gained(network: TrainableGainedHyperprior, folder: Path) -> dict[str, int]:
@@ -162,7 +173,7 @@ def export_gained(network: TrainableGainedHyperprior, folder: Path) -> dict[str,
         folder: of the files.
 
     Returns:
-        As export_entropy.
+        As export_codec.
 
     Raises:
         TrainingError: a weight is not a number, or a layer cannot be exact.
@@ -177,14 +188,12 @@ def export_gained(network: TrainableGainedHyperprior, folder: Path) -> dict[str,
         raise TrainingError(f"{error}. {_DIVERGED_HINT}") from error
     trained = {name: state[name] for name, _ in network.named_parameters()}
     gains, correction = ({n: state[n]} for n in ("quality.log_gain", "quality.log_gain_correction"))
-    parts = {
+    files = {
         "entropy": entropy | _half(gains),
         "encoder": _half(transform_tensors(trained, "g_a.", "h_a.")),
         "decoder": _half(transform_tensors(trained, "g_s.") | correction),
     }
-    for name, tensors in parts.items():
-        metadata = {"fraction_bits": str(FRACTION_BITS)} if name == "entropy" else None
-        write_tensors(folder / f"{name}.safetensors", tensors, metadata)
+    _write_files(folder, files)
     return {
         name: int(worst_sums(*(entropy[f"{name}.{p}"] for p in ("weight", "bias", "shift"))).max())
         for name in scale_prior.LAYERS

@@ -12,6 +12,7 @@ from cdsrcodec.models.registry import CDSR1
 from cdsrcodec.sr.enlargers import NETWORK_KEY, NETWORKS
 from cdsrcodec.sr.latent import CODEC_KEY
 from cdsrcodec.sr.registry import LATENT_CODECS
+from cdsrcodec.training.codec_recipe import TRAINED
 
 CODEC_FILE = "codec.safetensors"
 HYPERPRIOR_FILE = "hyperprior.safetensors"
@@ -20,9 +21,10 @@ UPSCALER_FILE = "upscaler.safetensors"
 PERCEPTUAL_FILE = "perceptual.safetensors"
 ENLARGER_FILE = "enlarger.safetensors"
 BLOCKS_KEY = "blocks"
+PART_KEY = "part"
 # Kept in their metadata.
 _SETTINGS = {
-    CODEC_FILE: ("part",),
+    CODEC_FILE: (PART_KEY,),
     HYPERPRIOR_FILE: ("quality",),
     GAINED_FILE: ("levels",),
     UPSCALER_FILE: (BLOCKS_KEY, CODEC_KEY),
@@ -30,7 +32,7 @@ _SETTINGS = {
     ENLARGER_FILE: (NETWORK_KEY,),
 }
 _OLDER = {CODEC_KEY: CDSR1}  # what a file means that lacks it
-_CHOICES = {NETWORK_KEY: tuple(NETWORKS), CODEC_KEY: LATENT_CODECS}
+_CHOICES = {PART_KEY: tuple(TRAINED), NETWORK_KEY: tuple(NETWORKS), CODEC_KEY: LATENT_CODECS}
 
 
 class FinishedRun(NamedTuple):

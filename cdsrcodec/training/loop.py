@@ -1,19 +1,16 @@
-"""The training loop that both recipes share.
+"""The training loop that all recipes share.
 
-Schedule, gradient hygiene, averaging of weights, checkpoints, log, and several
-processes. A recipe supplies a module whose forward returns the loss of a batch.
+Schedule, averaging of weights, checkpoints, log, and several processes. A recipe
+supplies a module whose forward returns the loss of a batch.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +20,8 @@ from torch.optim import Adam
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.training.distributed import Group
+from cdsrcodec.training.gradient_guard import GradientGuard
+from cdsrcodec.training.log import STEP, RunLog
 from cdsrcodec.training.muon import Muon
 from cdsrcodec.training.storage import make_folder, read_checkpoint, write_checkpoint
 
@@ -113,27 +112,6 @@ def noise_seed(seed: int, step: int, rank: int) -> int:
     return int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
 
 
-class GradientGuard:
-    """Clips gradients to norm 1 and drops the steps whose norm is a spike.
-
-    A spike is 8 times the median norm of the last 100 steps: single
-    patches cause them, and Adam's second moment would remember them for long.
-    """
-
-    def __init__(self, norms: Iterable[float] = ()) -> None:
-        self.norms: deque[float] = deque(norms, maxlen=100)
-
-    def accept(self, parameters: list[nn.Parameter]) -> bool:
-        """Clip in place; False if the step is to be skipped."""
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, 1.0))
-        if not math.isfinite(norm):
-            return False
-        limit = 8 * median(self.norms) if len(self.norms) >= 20 else math.inf
-        # A spike counts as the limit, so that a lasting rise is let through in time.
-        self.norms.append(min(norm, limit))
-        return norm <= limit
-
-
 class TrainingLoop:
     """Runs a recipe to the end of its budget.
 
@@ -164,9 +142,11 @@ class TrainingLoop:
         self.optimizers = self._new_optimizers()
         self.averages = [p.detach().clone() for p in self.parameters]
         self.guard = GradientGuard()
-        self.step = 0
-        self.elapsed_before_s = 0.0
+        self.step = self._saved_step = 0
+        self.elapsed_before_s = self._begin_s = 0.0
+        self._is_whole = True  # no step is half done, which a checkpoint must not hold
         make_folder(config.output)
+        self.log = RunLog(config.output / LOG_NAME)
         self.checkpoint_path = config.output / CHECKPOINT_NAME
         if self.checkpoint_path.exists():
             self._restore()
@@ -192,23 +172,41 @@ class TrainingLoop:
         return state
 
     def run(self) -> dict[str, Tensor]:
-        """Train to the end of the budget; return the averaged state dict."""
+        """Train to the end of the budget; return the averaged state dict.
+
+        An interruption or a signal leaves a checkpoint of the last whole step.
+        """
         wrapped = self.group.wrap(self.module)
         self.module.train()
-        begin_s = saved_s = time.monotonic()
+        self._begin_s = time.monotonic()
+        try:
+            self._train(wrapped)
+        except Exception:
+            raise
+        except BaseException:
+            if self._is_whole and self.step > self._saved_step:
+                self._save(self._elapsed_s())
+            raise
+        self._save(self._elapsed_s())
+        return self.averaged_state
+
+    def _train(self, wrapped: nn.Module) -> None:
+        saved_s = time.monotonic()
         while True:
-            elapsed_s = self.elapsed_before_s + time.monotonic() - begin_s
+            elapsed_s = self._elapsed_s()
             progress = self.group.agree(self._progress(elapsed_s))
             if progress >= 1:
-                break
+                return
             metrics = self._train_step(wrapped, progress)
             self.step += 1
+            self._is_whole = True
             self._report(StepReport(self.step, progress, elapsed_s, self._rate(progress), metrics))
             if time.monotonic() - saved_s > 60 * self.config.checkpoint_minutes:
                 self._save(elapsed_s)
                 saved_s = time.monotonic()
-        self._save(self.elapsed_before_s + time.monotonic() - begin_s)
-        return self.averaged_state
+
+    def _elapsed_s(self) -> float:
+        return self.elapsed_before_s + time.monotonic() - self._begin_s
 
     def _progress(self, elapsed_s: float) -> float:
         if self.config.steps is not None:
@@ -231,6 +229,7 @@ class TrainingLoop:
         with torch.autocast(self.group.device.type, torch.bfloat16, enabled=use_bf16):
             loss, metrics = wrapped(batch)
         loss.backward()
+        self._is_whole = False
         accepted = self.guard.accept(self.parameters)
         if accepted:
             for optimizer in self.optimizers:
@@ -248,21 +247,12 @@ class TrainingLoop:
         if self.on_step is not None:
             self.on_step(report)
         if report.step % LOG_STEPS == 1:
-            self._log(report)
-
-    def _log(self, report: StepReport) -> None:
-        path = self.config.output / LOG_NAME
-        row = {
-            "step": report.step,
-            "elapsed_s": round(report.elapsed_s, 1),
-            "learning_rate": f"{report.learning_rate:.3e}",
-            **{name: f"{value:.5g}" for name, value in report.metrics.items()},
-        }
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerow(row)
+            row = {
+                STEP: report.step,
+                "elapsed_s": round(report.elapsed_s, 1),
+                "learning_rate": f"{report.learning_rate:.3e}",
+            }
+            self.log.add(row | {name: f"{value:.5g}" for name, value in report.metrics.items()})
 
     def _save(self, elapsed_s: float) -> None:
         if self.group.rank != 0:
@@ -276,6 +266,7 @@ class TrainingLoop:
             "elapsed_s": elapsed_s,
         }
         write_checkpoint(self.checkpoint_path, state)
+        self._saved_step = self.step
 
     def _restore(self) -> None:
         state = read_checkpoint(self.checkpoint_path, self.group.device)
@@ -290,4 +281,7 @@ class TrainingLoop:
         self.module.load_state_dict(state["module"])
         self.averages = [state["averages"][name] for name in self.trained]
         self.guard = GradientGuard(state["norms"])
-        self.step, self.elapsed_before_s = state["step"], state["elapsed_s"]
+        self.step = self._saved_step = state["step"]
+        self.elapsed_before_s = state["elapsed_s"]
+        if self.group.rank == 0:
+            self.log.forget_after(self.step)

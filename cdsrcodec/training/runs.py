@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cdsrcodec.codec.upscalers import new_upscaler
-from cdsrcodec.errors import TrainingError
+from cdsrcodec.errors import OutputExistsError, TrainingError
 from cdsrcodec.layers.precision import resolve_precision
 from cdsrcodec.models.gained_hyperprior import GAIN_LEVELS
 from cdsrcodec.models.hyperprior import channels_at
@@ -40,8 +40,6 @@ from cdsrcodec.training.enlarger_recipe import (
 from cdsrcodec.training.export import (
     export_checkpoint,
     export_codec,
-    export_decoder,
-    export_encoder,
     export_enlarger,
     export_gained,
     export_upscaler,
@@ -52,6 +50,7 @@ from cdsrcodec.training.finished_runs import (
     ENLARGER_FILE,
     GAINED_FILE,
     HYPERPRIOR_FILE,
+    PART_KEY,
     PERCEPTUAL_FILE,
     UPSCALER_FILE,
     find_finished,
@@ -109,7 +108,7 @@ def train_codec(
         file, metadata = GAINED_FILE, {"levels": str(GAIN_LEVELS)}
     else:
         build = partial(CodecRecipe, config)
-        file, metadata = CODEC_FILE, {"part": config.part}
+        file, metadata = CODEC_FILE, {PART_KEY: config.part}
     return _run(build, loop_config, device, on_step, "network.", file, metadata)
 
 
@@ -215,12 +214,7 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
     network = TrainableCdsr1()
     load_network(network, file)
     make_folder(target)
-    if settings["part"] == "all":
-        return export_codec(network, target)
-    if settings["part"] == "transforms":
-        export_encoder(network, target)
-    export_decoder(network, target)
-    return {}
+    return export_codec(network, target, settings[PART_KEY])
 
 
 def average_runs(runs: Sequence[Path], output: Path) -> Path:
@@ -240,12 +234,17 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
 
     Raises:
         TrainingError: a run is not finished, or they are of different networks.
+        OutputExistsError: the output is the folder of one of the runs.
         FileAccessError: the output cannot be written.
 
     Source: Izmailov et al. 2018 (stochastic weight averaging), arXiv:1803.05407; Wang et al.
     2018 (network interpolation), arXiv:1809.00219.
     """
     finished = [find_finished(run) for run in runs]
+    if output.resolve() in {run.resolve() for run in runs}:
+        raise OutputExistsError(
+            f"{output}: one of the runs, whose weights would be replaced. hint: name another folder"
+        )
     kinds = {(file.name, tuple(settings.items())) for file, settings in finished}
     if {name for name, _ in kinds} == _SHIPPED_UPSCALERS.keys():
         kinds = {(PERCEPTUAL_FILE, settings) for _, settings in kinds}

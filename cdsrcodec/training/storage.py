@@ -56,12 +56,16 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and containers of them.
 
     Raises:
-        FileAccessError: it cannot be written; an older checkpoint stays.
+        FileAccessError: it cannot be written; an older checkpoint stays, and nothing else does.
     """
     temporary = path.with_suffix(".tmp")
     with _writing(path):
-        torch.save(state, temporary)
-        temporary.replace(path)
+        try:
+            torch.save(state, temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

@@ -1,10 +1,9 @@
 """From CompressAI's checkpoint to the three weight files of an installed model.
 
-The transforms stay as they are, in float32. h_s becomes integers, and what it must never
-depend on a machine's arithmetic for is not computed: the tables of z are those that the
-checkpoint holds, those of y the ones that `cdsr1` ships, and the scales that choose among these
-stand here as integers. So every user
-who converts a checkpoint gets the same bytes, and with them the same entropy tag.
+The transforms stay as they are, in float32, and h_s becomes integers. What machines could
+compute differently is not computed: the tables of z are those that the checkpoint holds, those of
+y the ones that `cdsr1` ships, and the scales that choose among these stand here as integers. So
+every user who converts a checkpoint gets the same bytes, and with them the same entropy tag.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ def import_checkpoint(file: Path, codec: str, quality: int, metric: str) -> Code
     check_settings(codec, quality=quality, metric=metric)
     if CODECS[codec].folder is not None:
         raise ValueError(f"{codec} has its weights in the package")
+    quality = int(quality)  # 4.0 passes too, but would be a part of name and tag
     state = read_checkpoint(file, quality)
     metadata = {"codec": codec, "metric": metric, "quality": str(quality)}
     try:

@@ -142,6 +142,13 @@ def test_a_codec_that_cannot_run_is_left_out_with_a_note(
         (("--qualities", "jpeg=10,200"), "those of jpeg are 1 to 95"),
         (("--qualities", "webp=10"), "'webp' is not among the codecs"),
         (("--task", "sr4", "--upscalers", "nearest"), "there is no upscaler 'nearest'"),
+        (("--upscalers", "lanczos"), "--upscalers belongs to --task sr4"),
+        (("--task", "lr4", "--no-direct"), "--direct/--no-direct belongs to --task sr4"),
+        (("--weights", "a.pth"), "--weights belongs to --task sr4"),
+        (
+            ("--task", "sr4", "--upscalers", "edsr", "--weights", "a.safetensors"),
+            "--weights belongs to esrgan, which is none of the --upscalers",
+        ),
         (("--anchor", "vtm"), "'vtm' is none of jpeg"),
         (("--task", "sr4", "--published", "a.json"), "belongs to --task native"),
         (("--published", "a.json"), "--published"),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cdsrcodec.cli.engines import local
 from cdsrcodec.cli.engines.local import convert_all
 from cdsrcodec.cli.engines.outcomes import Convert, Outcome
 from cdsrcodec.cli.plan import Job
@@ -167,6 +168,23 @@ def test_closing_ends_busy_workers_and_what_they_have_begun(
     assert multiprocessing.active_children() == []
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
+
+
+def test_a_worker_ends_quietly_when_nobody_reads_its_answer(
+    tmp_path: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")  # which serving a batch sets
+    ours, its_end = multiprocessing.Pipe()
+    (job,) = make_jobs(tmp_path, "good")
+    ours.send(job)
+    worker = threading.Thread(target=local._serve, args=(its_end, convert, 1))
+    worker.start()  # an exception in it would be a warning, and so a failure
+    assert ours.poll(20)
+    ours.close()
+    worker.join(20)
+    assert not worker.is_alive()
+    assert target_of(job).read_text() == "good"
 
 
 def test_what_workers_have_finished_is_told_before_an_interruption_ends_it(

@@ -106,6 +106,30 @@ def test_the_verbose_version_tells_libraries_device_and_models(
     assert ["upscaler", "latent of cdsr1"] in [line.split(maxsplit=1) for line in lines]
 
 
+def test_the_verbose_version_tells_of_a_damaged_model_and_goes_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDSRCODEC_HOME", str(tmp_path))
+    folder = tmp_path / "models" / "bmshj2018-hyperprior-mse-4-9f3a7c51"
+    folder.mkdir(parents=True)
+    result = run("--version", "-v")
+    assert result.exit_code == 0
+    (line,) = (line for line in result.stdout.splitlines() if "bmshj2018-hyperprior, " in line)
+    assert f"model 2, {folder / 'entropy.safetensors'}: the weights cannot be read" in line
+    assert result.stdout.splitlines()[-1].startswith("upscaler ")
+
+
+def test_the_verbose_version_tells_of_models_that_cannot_be_listed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDSRCODEC_HOME", str(tmp_path))
+    (tmp_path / "models").touch()
+    result = run("--version", "-v")
+    assert result.exit_code == 0
+    assert f"{tmp_path / 'models'}: cannot be read: Not a directory" in result.stdout
+    assert "cdsr1, model 1, tag " in result.stdout
+
+
 def test_verbose_before_a_command_is_wrong_usage(fails: Fails) -> None:
     assert fails(2, "-v", "info", "x.cdsr").startswith("-v goes with --version")
 

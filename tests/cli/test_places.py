@@ -115,6 +115,16 @@ def test_a_folder_goes_from_url_to_url_and_back(
     assert (tmp_path / "big" / "trip" / "b.bmp").stat().st_size > 37 * 23 * 3
 
 
+def test_what_a_batch_put_into_the_folder_of_its_inputs_is_not_enlarged_again(
+    run: Run, memory: MemoryFileSystem, picture: Path
+) -> None:
+    memory.pipe_file("/photos/a.png", picture.read_bytes())
+    command = ("upscale", "-r", "memory://photos", "-o", "memory://photos/big", "--skip-existing")
+    assert run(*command).stderr.splitlines()[-1] == "1 enlarged"
+    assert run(*command).stderr.splitlines()[-1] == "0 enlarged, 1 skipped"
+    assert memory.find("/photos") == ["/photos/a.png", "/photos/big/a.png"]
+
+
 def test_one_file_may_be_at_a_url_at_either_end(
     run: Run, memory: MemoryFileSystem, picture: Path, tmp_path: Path
 ) -> None:

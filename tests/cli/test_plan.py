@@ -67,6 +67,22 @@ def test_a_folder_of_streams_is_searched_for_streams(tree: Path) -> None:
     assert jobs == [("in/f.cdsr", "out/f.png")]
 
 
+@pytest.mark.parametrize("out", ["in/deep/er", "in/deep/../deep/er/"])
+def test_outputs_of_an_earlier_batch_are_no_inputs(tree: Path, out: str) -> None:
+    (tree / "in" / "deep" / "error.png").touch()
+    for top in ("in", ".", tree / "in"):
+        jobs = plan_jobs(
+            [Path(top)], Path(out), template="{name}", kind=PICTURES, recursive=True
+        ).jobs
+        names = {job.source.name for job in jobs}
+        assert names - {"a.png"} == {"b.jpg", "c.PNG", "error.png"}
+
+
+def test_a_folder_that_gets_its_own_outputs_is_searched(tree: Path) -> None:
+    made = plan_jobs([Path("in")], Path("in"), template="{stem}.x", kind=PICTURES, recursive=True)
+    assert [str(job.target) for job in made.jobs] == ["in/b.x", "in/c.x", "in/deep/er/d.x"]
+
+
 def test_a_folder_without_r_is_wrong_usage(tree: Path) -> None:
     with pytest.raises(click.UsageError, match=r"^in: a directory\. hint: -r "):
         plan("a.png", "in", recursive=False)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
+
+import cdsrcodec
 
 Run = Callable[..., Result]
 Fails = Callable[..., str]
@@ -47,6 +50,25 @@ def test_all_files_are_checked_and_the_first_error_counts(
         ["error", str(cut)],
         ["error", str(missing)],
     ]
+
+
+def test_memory_that_runs_out_over_one_file_does_not_keep_the_others_unchecked(
+    run: Run, stream: Path, stream_bytes: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = tmp_path / "huge.cdsr"
+    huge.write_bytes(stream_bytes)
+    check = cdsrcodec.verify_file
+
+    def check_small(path: Path) -> cdsrcodec.StreamInfo:
+        if path == huge:
+            raise MemoryError
+        return check(path)
+
+    monkeypatch.setattr(cdsrcodec.api, "verify_file", check_small)
+    result = run("verify", huge, stream)
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {huge}: out of memory. hint: a smaller picture needs less\n"
+    assert result.stdout == f"{stream}: ok\n"
 
 
 def test_debug_shows_where_an_error_came_from_and_goes_on(

@@ -100,6 +100,18 @@ def test_an_orientation_that_is_given_is_applied() -> None:
         assert "exif" not in opened.info
 
 
+@pytest.mark.parametrize("options", [{}, {"dpi": (300, 300)}], ids=["plain", "with metadata"])
+def test_an_animation_is_refused_whatever_it_is_saved_with(options: dict[str, object]) -> None:
+    file = io.BytesIO()
+    frames = [Image.new("L", (8, 8), shade) for shade in (0, 255)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    with (
+        Image.open(file) as image,
+        pytest.raises(cdsrcodec.CdsrError, match="2 frames or pages"),
+    ):
+        saved(image, **options)
+
+
 def test_options_out_of_range_are_value_errors() -> None:
     with pytest.raises(ValueError, match="quality must be 1 to 8"):
         saved(picture(), quality=85)

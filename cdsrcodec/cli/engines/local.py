@@ -193,5 +193,5 @@ def _serve(connection: Connection, convert: Convert, threads: int) -> None:
                 connection.send(attempt(convert, connection.recv()))
     except failures.Terminated as end:
         raise SystemExit(end.exit_code) from None
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):  # the latter if an answer of ours was not read
         return

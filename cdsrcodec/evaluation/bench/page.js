@@ -352,7 +352,7 @@ function pointText(row) {
 /* Which row has the bytes or the PSNR nearest to those of another one; null where it has none. */
 function nearest(candidates, row, match) {
   const key = match === "bytes" ? "stream_bytes" : "psnr_rgb_db";
-  if (match === "free" || row[key] == null || candidates.some((c) => c[key] == null)) return null;
+  if (match === "free" || row?.[key] == null || !candidates.length || candidates.some((c) => c[key] == null)) return null;
   const gaps = candidates.map((c) => Math.abs(Math.log(c[key] / row[key])));
   return gaps.indexOf(Math.min(...gaps));
 }
@@ -377,9 +377,11 @@ function showPair() {
   for (const side of ["left", "right"]) {
     const row = viewer[side];
     const image = byId(`${side}-image`);
-    image.alt = `${picture}: ${row.method}`;
-    image.src = data.views[picture][row.view];
-    byId(`${side}-caption`).textContent = caption(row);
+    const method = byId(`${side}-method`).value;
+    image.hidden = !row; // a codec may have no file of a picture that is as small as was asked for
+    image.alt = `${picture}: ${method}`;
+    if (row) image.src = data.views[picture][row.view];
+    byId(`${side}-caption`).textContent = row ? caption(row) : `${method}: no file of this picture`;
   }
 }
 
@@ -412,7 +414,7 @@ function moveDivider(share) {
 function zoomTo(zoom) {
   const scene = byId("scene");
   const sheet = byId("sheet");
-  const image = byId("right-image");
+  const image = byId(byId("right-image").hidden ? "left-image" : "right-image");
   const shareOf = (scroll, size, full) => (full ? (scroll + size / 2) / full : 0.5);
   const x = shareOf(scene.scrollLeft, scene.clientWidth, sheet.offsetWidth);
   const y = shareOf(scene.scrollTop, scene.clientHeight, sheet.offsetHeight);
@@ -466,7 +468,7 @@ function setUpViewer() {
     byId("view-zoom").append(button);
   }
   // Its size is known when it is there, and only cut-outs of small pictures differ in size.
-  byId("right-image").addEventListener("load", () => zoomTo(viewer.zoom));
+  for (const side of ["left", "right"]) byId(`${side}-image`).addEventListener("load", () => zoomTo(viewer.zoom));
   setUpDivider();
   refresh();
 }

@@ -17,7 +17,7 @@ from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitE
 from cdsrcodec.evaluation.bench.journal import append_to_journal, read_journal
 from cdsrcodec.evaluation.bench.measuring import Finished, measure
 from cdsrcodec.evaluation.bench.plan import Picture, Settings, Unit, inspect_picture, plan_units
-from cdsrcodec.evaluation.bench.rows import Row
+from cdsrcodec.evaluation.bench.rows import ORIGINAL, Row
 from cdsrcodec.evaluation.bench.timing import Timing
 from cdsrcodec.evaluation.bench.views import VIEWS, view_path
 from cdsrcodec.evaluation.pictures import find_images
@@ -183,4 +183,5 @@ def _collect(measured: Measured, units: Sequence[Unit], rows: dict[str, Row | No
     for unit in units:
         row = rows.get(unit.key)
         if row is not None and unit.path not in measured.failures:
-            measured.rows.append(replace(row, image=unit.path.name))
+            codec = unit.codec.name if unit.codec else ORIGINAL  # cdsr1 may have been cdsr1:0
+            measured.rows.append(replace(row, image=unit.path.name, codec=codec))

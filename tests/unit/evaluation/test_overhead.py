@@ -21,13 +21,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_table_has_a_line_a_quality(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    overhead.main([str(folder), "--qualities", "1", "8"])
+    assert overhead.main([str(folder), "--qualities", "1", "8"]) == 0
     header, low, high = capsys.readouterr().out.splitlines()
     names = header.split("\t")
     assert names[:2] == ["quality", "images"]
     assert low.split("\t")[:2] == ["1", "1"]
     assert high.split("\t")[:2] == ["8", "1"]
     assert len(low.split("\t")) == len(names)
+
+
+def test_a_folder_without_pictures_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert overhead.main([str(tmp_path)]) == 3
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}: not a folder with pictures")
 
 
 def test_a_file_is_little_larger_than_its_symbols_cost(folder: Path) -> None:

@@ -97,6 +97,16 @@ def test_a_thumbnail_in_the_middle_is_blanked() -> None:
     assert b"maker note with offsets" in after
 
 
+def test_a_thumbnail_pointer_that_is_out_of_date_costs_nothing_else() -> None:
+    before = block()
+    pointer = struct.pack("<I", before.index(THUMBNAIL))
+    assert before.count(pointer) == 1
+    stale = before.replace(pointer, struct.pack("<I", before.index(b"maker note")))
+    tags = tags_of(clean_exif(stale))
+    assert tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] == b"maker note with offsets"
+    assert not tags.get_ifd(ExifTags.IFD.IFD1)
+
+
 def test_a_block_that_only_turns_the_picture_tells_nothing() -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 8

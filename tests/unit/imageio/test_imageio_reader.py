@@ -284,13 +284,14 @@ def test_an_orientation_beside_a_damaged_tag_is_applied(pixels: Pixels) -> None:
     np.testing.assert_array_equal(to_rgb(image), pixels[::-1, ::-1])
 
 
+@pytest.mark.parametrize("step", ["load", "getexif"])
 def test_running_out_of_memory_is_not_taken_for_damage(
-    pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+    pixels: Pixels, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Image.Image, "load", fail)
+    monkeypatch.setattr(Image.Image, step, fail)
     with pytest.raises(MemoryError):
         to_rgb(Image.fromarray(pixels))
 

@@ -33,7 +33,7 @@ SAMPLES = Path(__file__).resolve().parents[3] / "sample_images"
 
 
 class Interruption(Exception):
-    """Stands for Ctrl-C or a kill."""
+    """Stands for a kill, at which nothing more is saved."""
 
 
 def config(pictures: Path, quality: int = 4, **settings: object) -> HyperpriorRecipeConfig:

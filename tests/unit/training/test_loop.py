@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from cdsrcodec.errors import FileAccessError, TrainingError
 from cdsrcodec.training.distributed import Group
+from cdsrcodec.training.gradient_guard import GradientGuard
 from cdsrcodec.training.loop import (
-    GradientGuard,
     LoopConfig,
     StepReport,
     TrainingLoop,
@@ -97,7 +97,7 @@ class Clock:
 
 
 class Interruption(Exception):
-    """Stands for Ctrl-C or a kill."""
+    """Stands for a kill, at which nothing more is saved."""
 
 
 def interrupt_at(step: int) -> Callable[[StepReport], None]:
@@ -348,6 +348,19 @@ def test_the_log_has_one_header_and_every_tenth_step(tmp_path: Path) -> None:
     assert all(math.isfinite(float(value)) for row in rows for value in row.values())
 
 
+def test_steps_that_are_taken_again_are_in_the_log_once(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    TrainingLoop(TinyRecipe(), config(tmp_path, steps=15), ALONE).run()
+    earlier = checkpoint.read_bytes()
+    TrainingLoop(TinyRecipe(), config(tmp_path, steps=35), ALONE).run()
+    whole = logged(tmp_path)
+    checkpoint.write_bytes(earlier)  # as if the run had been killed at step 35
+    TrainingLoop(TinyRecipe(), config(tmp_path, steps=25), ALONE).run()
+    assert [row["step"] for row in whole] == ["1", "11", "21", "31"]
+    assert [row["step"] for row in logged(tmp_path)] == ["1", "11", "21"]
+    assert logged(tmp_path)[:2] == whole[:2]
+
+
 @pytest.mark.parametrize("muon", [(), ("layer.weight",)], ids=["Adam", "Muon and Adam"])
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(
     tmp_path: Path, muon: tuple[str, ...]
@@ -367,6 +380,38 @@ def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(
     assert [step for step, _ in recipe.asked] == [3, 4, 5]
     assert_equal(weights(recipe.module), weights(whole.module))
     assert list(resumed.guard.norms) == list(whole.guard.norms)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_what_was_trained_before_control_c_is_kept(
+    tmp_path: Path, stop: type[BaseException]
+) -> None:
+    def stop_at_the_fifth_batch() -> None:
+        if len(stopped.asked) == 4:
+            raise stop
+
+    expected = TrainingLoop(TinyRecipe(), config(tmp_path / "whole"), ALONE).run()
+    stopped, recipe = TinyRecipe(tick=stop_at_the_fifth_batch), TinyRecipe()
+    with pytest.raises(stop):
+        TrainingLoop(stopped, config(tmp_path / "parts"), ALONE).run()
+    resumed = TrainingLoop(recipe, config(tmp_path / "parts"), ALONE)
+    assert resumed.step == 4
+    assert_equal(dict(resumed.run()), dict(expected))
+    assert [step for step, _ in recipe.asked] == [4, 5]
+
+
+@pytest.mark.parametrize("place", ["run before its first step", "half of a step"])
+def test_control_c_saves_nothing_but_whole_new_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    recipe = TinyRecipe(tick=stop) if place.startswith("run") else TinyRecipe()
+    monkeypatch.setattr("torch._foreach_lerp_", stop)  # after the weights, before their average
+    with pytest.raises(KeyboardInterrupt):
+        TrainingLoop(recipe, config(tmp_path), ALONE).run()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_checkpoints_are_written_when_their_time_has_come(

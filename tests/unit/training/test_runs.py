@@ -19,7 +19,7 @@ from torch import Tensor
 from cdsrcodec.codec import decode_pixels, encode_pixels
 from cdsrcodec.codec.loading import latent_upscaler
 from cdsrcodec.codec.upscalers import new_upscaler
-from cdsrcodec.errors import FileAccessError, TrainingError
+from cdsrcodec.errors import FileAccessError, OutputExistsError, TrainingError
 from cdsrcodec.models.integer_layers import LAYERS
 from cdsrcodec.models.registry import CODECS, CodecEntry, codec_named
 from cdsrcodec.sr.registry import UpscalerEntry
@@ -34,7 +34,7 @@ CODEC_FILES = ["decoder", "encoder", "entropy", "training"]
 
 
 class Interruption(Exception):
-    """Stands for Ctrl-C or a kill."""
+    """Stands for a kill, at which nothing more is saved."""
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -131,6 +131,21 @@ def test_the_mean_of_runs_is_a_finished_run(
     with pytest.raises(TrainingError, match="no finished run"):
         average_runs([decoder_run, tmp_path], run_folder / "none")
     assert not (run_folder / "none").exists()
+
+
+def test_the_mean_of_runs_replaces_none_of_them(codec_run: Path, decoder_run: Path) -> None:
+    before = digests(decoder_run)
+    for output in (decoder_run, decoder_run / "new" / ".."):
+        with pytest.raises(OutputExistsError, match="one of the runs, whose weights would be"):
+            average_runs([codec_run, decoder_run], output)
+    assert digests(decoder_run) == before
+
+
+def test_a_run_of_a_part_that_is_unknown_is_not_exported(codec_run: Path, tmp_path: Path) -> None:
+    weights = load_file(codec_run / "codec.safetensors")
+    save_file(weights, tmp_path / "codec.safetensors", {"part": "prior"})
+    with pytest.raises(TrainingError, match="damaged, or not written by a run"):
+        export_run(tmp_path, tmp_path / "target")
 
 
 def test_a_codec_run_moves_every_tensor(codec_run: Path, shipped_network: TrainableCdsr1) -> None:
@@ -336,4 +351,4 @@ def test_a_network_that_cannot_be_shipped_exactly_is_an_error(
     save_file(state, tmp_path / "codec.safetensors", {"part": "all"})
     with pytest.raises(TrainingError, match=f"{message}.* hint: the run diverged"):
         export_run(tmp_path, tmp_path / "target")
-    assert not (tmp_path / "target" / "entropy.safetensors").exists()
+    assert list((tmp_path / "target").iterdir()) == []

@@ -108,6 +108,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_older_checkpoint(tmp_path: Path) 
     assert message.startswith(f"{path}: cannot be written: ")
     assert "\n" not in message
     assert path.read_bytes() == GOOD
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 def test_who_may_read_new_files_may_read_the_weights(tmp_path: Path) -> None:

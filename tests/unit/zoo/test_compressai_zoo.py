@@ -4,7 +4,7 @@ import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -66,6 +66,7 @@ def test_a_published_checkpoint_becomes_a_model(
     assert origin.sha256.startswith(file.sha256_start)
     # The same checkpoint by another way is the same model.
     assert import_checkpoint(checkpoint, HYPERPRIOR, 4, "mse") == entry
+    assert import_checkpoint(checkpoint, HYPERPRIOR, cast("int", 4.0), "mse") == entry
     assert len(installed()) == 1
 
 

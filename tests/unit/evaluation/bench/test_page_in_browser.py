@@ -93,6 +93,24 @@ def test_the_right_side_has_the_nearest_bytes_or_psnr(page: Page, report: Path) 
     assert page.errors == []
 
 
+def test_a_codec_without_files_of_a_picture_leaves_the_page_whole(
+    page: Page, report: Path, settings: Settings, measured: Measured
+) -> None:
+    first, second = (picture.path.name for picture in measured.pictures)
+    measured.rows = [row for row in measured.rows if (row.codec, row.image) != ("jpeg", first)]
+    write_report(settings, measured, {}, "jpeg")
+    page.open(report, 1200)
+    caption = "document.getElementById('right-caption').textContent"
+    assert page.evaluate(caption) == "jpeg: no file of this picture"
+    assert page.evaluate("document.getElementById('right-image').hidden") is True
+    assert page.evaluate("document.getElementById('left-image').offsetWidth") == 2 * 16
+    assert len(table(page, "rows")) == 3
+    choose(page, "view-picture", second)
+    assert page.evaluate(caption).startswith("jpeg, ")
+    assert page.evaluate("document.getElementById('right-image').hidden") is False
+    assert page.errors == []
+
+
 def test_a_heading_sorts_its_table_both_ways(page: Page, report: Path) -> None:
     page.open(report, 1200)
     heading = "document.querySelectorAll('#rows th')[3].querySelector('button')"

@@ -87,6 +87,16 @@ def test_a_renamed_picture_is_not_measured_again(settings: Settings) -> None:
     assert [row.image for row in measured.rows][-1] == "z.png"
 
 
+def test_a_codec_by_another_name_is_not_measured_again_and_has_the_new_name(
+    settings: Settings,
+) -> None:
+    for name, resumed in (("cdsr1", 0), ("cdsr1:0", 2)):
+        codec = find_codec(name, device="cpu")
+        measured, _ = run(dataclasses.replace(settings, codecs=(codec,), qualities={name: (1.0,)}))
+        assert measured.units_resumed == resumed
+        assert {row.method for row in measured.rows} == {name}
+
+
 @pytest.mark.parametrize(("task", "kept"), [("native", 4), ("sr4", 0)])
 def test_a_new_version_measures_only_what_it_has_part_in(
     settings: Settings, task: Task, kept: int
