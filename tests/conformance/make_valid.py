@@ -14,7 +14,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from PIL import Image
 import cdsrcodec
 from cdsrcodec.codec import decode_symbols
 from cdsrcodec.container import Chunk, Stream, read_stream, write_stream
+from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR_GAIN, CDSR1
 
 HERE = Path(__file__).resolve().parent / "valid"
 SAMPLES = HERE.parents[2] / "sample_images"
@@ -110,11 +111,12 @@ MALFORMED = (
 
 @dataclass(frozen=True)
 class Golden:
-    """One golden stream: what was encoded, how, and the chunks put beside it."""
+    """One golden stream: what was encoded, how and by what, and the chunks put beside it."""
 
     make: Callable[[], NDArray[np.uint8]]
     quality: float
     chunks: tuple[Chunk, ...] = ()
+    codec: str = CDSR1
 
 
 PICTURES = {
@@ -187,11 +189,25 @@ PICTURES |= {
         "three-byte-side-16384x1-q1",
     )
 }
+PICTURES |= {
+    f"{name}-gain": replace(PICTURES[name], codec=BMSHJ2018_HYPERPRIOR_GAIN)
+    for name in (
+        "cat-96x80-q1",
+        "coffee-131x67-q2.59375",
+        "rocket-64x112-q6",
+        "row-300x1-q5",
+        "pixel-1x1-q4",
+    )
+}
+PICTURES["noise-48x48-q6-gain"] = Golden(
+    black_and_white_noise, 6.0, codec=BMSHJ2018_HYPERPRIOR_GAIN
+)
 
 
 def encode(golden: Golden) -> bytes:
     """The stream, with its chunks."""
-    stream = read_stream(cdsrcodec.encode(golden.make(), quality=golden.quality, device="cpu"))
+    data = cdsrcodec.encode(golden.make(), quality=golden.quality, codec=golden.codec, device="cpu")
+    stream = read_stream(data)
     return write_stream(Stream(stream.header, golden.chunks, stream.payload))
 
 
