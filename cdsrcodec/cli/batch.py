@@ -243,9 +243,7 @@ def _refuse_batch_options(settings: Settings) -> None:
 
 
 def _read_list(path: Path) -> bytes:
-    if path == PIPE:
-        return sys.stdin.buffer.read()
     try:
-        return path.read_bytes()
+        return sys.stdin.buffer.read() if path == PIPE else path.read_bytes()
     except OSError as error:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
