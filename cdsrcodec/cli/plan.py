@@ -7,8 +7,9 @@ below DIR as it has below that folder. A template makes the name.
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from string import Formatter
 
@@ -23,10 +24,17 @@ TEMPLATE_FIELDS = ("stem", "name", "ext", "parent")
 
 @dataclass(frozen=True)
 class Job:
-    """One file to convert: `source` to `target`."""
+    """One file to convert: `source` to `target`.
+
+    Attributes:
+        source: the input.
+        target: the output.
+        skips_existing: a target that another run has made by then counts as done.
+    """
 
     source: Place
     target: Place
+    skips_existing: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,14 +45,17 @@ class Kind:
         name: of several.
         suffixes: their extensions, in small letters.
         unreadable: those of files that users take for the same, but that cannot be read here.
+        is_made: outputs are of this kind too, and in a folder not to be taken for inputs.
     """
 
     name: str
     suffixes: frozenset[str]
     unreadable: frozenset[str] = frozenset()
+    is_made: bool = False
 
 
 PICTURES = Kind("pictures", PICTURE_SUFFIXES, UNREADABLE_SUFFIXES)
+ENLARGEABLE = replace(PICTURES, is_made=True)
 STREAMS = Kind(".cdsr files", frozenset({".cdsr"}))
 
 
@@ -81,13 +92,15 @@ def plan_jobs(
         folder: of the outputs.
         template: name of an output below its folder, checked by `check_template`.
         kind: which files are taken from folders.
-        recursive: take the files of folders, all levels; no hidden ones, no linked folders.
+        recursive: take the files of folders, all levels; no hidden ones, no linked folders, and
+            where outputs are of the same kind, not `folder`.
 
     Raises:
         click.UsageError: a folder without `recursive`, an output that would lie outside
             of `folder`, two inputs with one output, or an output that is an input too.
     """
-    found = _find_files(inputs, kind, recursive=recursive)
+    closed = folder if kind.is_made else None
+    found = _find_files(inputs, kind, closed, recursive=recursive)
     jobs = {
         (_absolute(source), place): Job(source, folder / place / _name(template, source))
         for source, place in found.files
@@ -115,7 +128,11 @@ def check_template(template: str, fields: Sequence[str] = TEMPLATE_FIELDS) -> st
 
 
 def split_list(data: bytes) -> list[Place]:
-    """The names of a --files-from list: NUL-separated if it holds a NUL, else one a line."""
+    """The names of a --files-from list: NUL-separated if it holds a NUL, else one a line.
+
+    Editors of Windows begin a text with a byte order mark.
+    """
+    data = data.removeprefix(BOM_UTF8)
     if b"\0" in data:
         names = data.split(b"\0")
     else:
@@ -137,35 +154,42 @@ class _Found:
         return len(self.files) + len(self.unreadable) + len(self.left_out)
 
 
-def _find_files(inputs: Iterable[Place], kind: Kind, *, recursive: bool) -> _Found:
+def _find_files(
+    inputs: Iterable[Place], kind: Kind, closed: Place | None, *, recursive: bool
+) -> _Found:
     found = _Found()
     for place in inputs:
         try:
-            _look_at(place, kind, found, recursive=recursive)
+            _look_at(place, kind, closed, found, recursive=recursive)
         except FileAccessError as error:
             found.unreadable.append((place, PurePath(), error))
     return found
 
 
-def _look_at(place: Place, kind: Kind, found: _Found, *, recursive: bool) -> None:
+def _look_at(
+    place: Place, kind: Kind, closed: Place | None, found: _Found, *, recursive: bool
+) -> None:
     """Add an input, or what is below it."""
     # What is not asked for is not looked at: every look at a URL goes over the network.
     if (isinstance(place, Url) and not recursive) or not is_folder(place):
         found.files.append((place, PurePath()))
     elif recursive:
         count = found.count()
-        _search(place, kind, found)
+        _search(place, kind, closed, found)
         if found.count() == count:
             found.empty.append(place)
     else:
         raise click.UsageError(f"{place}: a directory. hint: -r takes the files in it")
 
 
-def _search(top: Place, kind: Kind, found: _Found) -> None:
-    """Add what is below a folder."""
-    for name in find_below(top) if isinstance(top, Url) else _walk(top, found):
+def _search(top: Place, kind: Kind, closed: Place | None, found: _Found) -> None:
+    """Add what is below a folder, but for what is in a closed one below it."""
+    names = find_below(top) if isinstance(top, Url) else _walk(top, closed, found)
+    for name in names:
         suffix = name.suffix.lower()
         if any(part.startswith(".") for part in name.parts):
+            continue
+        if isinstance(top, Url) and closed in {top / folder for folder in name.parents[:-1]}:
             continue
         if suffix in kind.suffixes:
             found.files.append((top / name, name.parent))
@@ -173,8 +197,8 @@ def _search(top: Place, kind: Kind, found: _Found) -> None:
             found.left_out.append(top / name)
 
 
-def _walk(top: Path, found: _Found) -> Iterator[PurePath]:
-    """The files below a folder, none of hidden or linked folders, relative to it."""
+def _walk(top: Path, closed: Place | None, found: _Found) -> Iterator[PurePath]:
+    """The files below a folder, none of hidden, linked or closed folders, relative to it."""
 
     def note_unreadable(error: OSError) -> None:
         """Keep the error of a folder; the walk goes on."""
@@ -183,8 +207,13 @@ def _walk(top: Path, found: _Found) -> Iterator[PurePath]:
         failure.__cause__ = error
         found.unreadable.append((folder, folder.relative_to(top), failure))
 
+    closed_path = os.path.realpath(closed) if isinstance(closed, Path) else None
     for folder, subfolders, names in os.walk(top, onerror=note_unreadable):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not name.startswith(".") and os.path.realpath(Path(folder, name)) != closed_path
+        )
         yield from (Path(folder, name).relative_to(top) for name in sorted(names))
 
 
