@@ -65,13 +65,15 @@ def check_output(target: Path, source: Path | None, *, overwrite: bool) -> None:
             raise OutputExistsError(
                 f"{target}: the output is the input itself. hint: name another file"
             )
+        if exists and not target.is_file():
+            raise FileAccessError(
+                f"{target}: not a regular file. hint: name another one, or - for standard output"
+            )
         if target.is_symlink():
             raise FileAccessError(
                 f"{target}: a symbolic link, which is neither followed nor replaced. "
                 "hint: name the file that it points to"
             )
-        if exists and not target.is_file():
-            raise FileAccessError(f"{target}: not a regular file. hint: name another file")
         if exists and not overwrite:
             raise _exists_already(target)
         if not target.parent.is_dir():
