@@ -14,9 +14,10 @@ def main() -> None:
     which `cli.failures` takes care.
     """
     try:
-        from cdsrcodec.cli.standard_streams import forget_unwritten, open_missing_streams
+        from cdsrcodec.cli import standard_streams
 
-        open_missing_streams()  # before any file gets the number of one
+        standard_streams.open_missing_streams()  # before any file gets the number of one
+        standard_streams.escape_what_no_encoding_takes()
         from cdsrcodec.cli.main import cli
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
@@ -25,7 +26,7 @@ def main() -> None:
         cli(prog_name="cdsrcodec")
     except SystemExit as end:
         # If stdout cannot be written, that was told; of stderr the code tells all there is.
-        forget_unwritten("stderr", *(["stdout"] if end.code else []))
+        standard_streams.forget_unwritten("stderr", *(["stdout"] if end.code else []))
         raise
 
 

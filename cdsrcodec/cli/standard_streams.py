@@ -1,4 +1,4 @@
-"""Standard streams that are closed (`<&-`, `>&-`, `2>&-`) or cannot be written.
+"""Standard streams that are closed (`<&-`, `>&-`, `2>&-`), or cannot take what is written.
 
 Python has None in the place of a closed one, and the next file to be opened gets its number:
 what a library prints would be written into that file.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
+_ESCAPES = "backslashreplace"
 LAST_NUMBER = 2
 """The streams have the numbers from 0 to this one."""
 # How the null device is opened in the place of each, and how Python uses it.
@@ -26,8 +28,17 @@ def open_missing_streams() -> None:
             number = os.open(os.devnull, flags)  # the lowest one that is free, that of the stream
             if number <= LAST_NUMBER:
                 os.set_inheritable(number, True)  # workers have the same streams
-            stream = os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace")
+            stream = os.fdopen(number, mode, encoding="utf-8", errors=_ESCAPES)
             setattr(sys, name, stream)
+
+
+def escape_what_no_encoding_takes() -> None:
+    """Let stdout show characters that its encoding lacks as escapes, as stderr does.
+
+    Names of files may have them; in the locale "C" they are already written as they came.
+    """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors=_ESCAPES)
 
 
 def forget_unwritten(*names: str) -> None:

@@ -239,13 +239,17 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
         The file of weights, as a run leaves it.
 
     Raises:
-        TrainingError: a run is not finished, or they are of different networks.
+        TrainingError: a run is not finished, they are of different networks, or one is `output`.
         FileAccessError: the output cannot be written.
 
     Source: Izmailov et al. 2018 (stochastic weight averaging), arXiv:1803.05407; Wang et al.
     2018 (network interpolation), arXiv:1809.00219.
     """
     finished = [find_finished(run) for run in runs]
+    if output.exists() and any(output.samefile(run) for run in runs):
+        raise TrainingError(
+            f"{output}: one of the runs, whose weights would be lost. hint: name another --output"
+        )
     kinds = {(file.name, tuple(settings.items())) for file, settings in finished}
     if {name for name, _ in kinds} == _SHIPPED_UPSCALERS.keys():
         kinds = {(PERCEPTUAL_FILE, settings) for _, settings in kinds}

@@ -298,6 +298,25 @@ def test_a_name_is_shown_on_one_line_and_cannot_command_a_terminal(
 
 
 @pytest.mark.parametrize(
+    ("encoding", "name", "shown"),
+    [
+        ("utf-8", "日本".encode(), "日本".encode()),
+        ("cp1252", "ü日".encode(), b"\xfc\\u65e5"),
+        ("utf-8", b"caf\xe9", b"caf\\udce9"),
+        ("utf-8:surrogateescape", b"caf\xe9", b"caf\xe9"),
+    ],
+)
+def test_a_name_that_stdout_cannot_take_is_escaped(
+    encoding: str, name: bytes, shown: bytes
+) -> None:
+    command = [sys.executable, "-X", "utf8", "-m", "cdsrcodec", "models", "path"]
+    env = {**os.environ, "CDSRCODEC_HOME": f"/{os.fsdecode(name)}", "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines() == [b"/" + shown + b"/models"]
+
+
+@pytest.mark.parametrize(
     ("number", "exit_code", "line"),
     [
         (signal.SIGINT, 130, "error: interrupted\n"),

@@ -130,6 +130,8 @@ def test_the_mean_of_runs_is_a_finished_run(
             average_runs([decoder_run, different], run_folder / "none")
     with pytest.raises(TrainingError, match="no finished run"):
         average_runs([decoder_run, tmp_path], run_folder / "none")
+    with pytest.raises(TrainingError, match="one of the runs, whose weights would be lost"):
+        average_runs([decoder_run], decoder_run.parent / "." / decoder_run.name)
     assert not (run_folder / "none").exists()
 
 
