@@ -41,8 +41,11 @@ _SOURCES = {
 }  # fmt: skip
 _GREY_16 = ("L", 16)  # I;16 and its byte orders
 _PLAIN = ("RGB", 8)
-# What a failing disk or network says in the middle of a file: nothing is wrong with the picture.
-_DEVICE_ERRORS = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT}
+# What a failing disk or share, and a limit of open files, say in the middle of a file: nothing
+# is wrong with the picture.
+_OUTER_ERRORS = {
+    errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT
+}  # fmt: skip
 # MAGIC of container.header, which stands beside this. With the plug-in loaded, Pillow would open
 # .cdsr files as pictures.
 OWN_MAGIC = b"\xcdSR"
@@ -255,7 +258,7 @@ def _decoder_errors() -> Iterator[None]:
             "not an image, or in a format that cannot be read here. hint: convert it to PNG first"
         ) from error
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DEVICE_ERRORS:
+        if isinstance(error, OSError) and error.errno in _OUTER_ERRORS:
             raise FileAccessError(f"cannot be read: {error.strerror}") from error
         raise InputImageError(f"the image is damaged or cut short: {error}") from error
 

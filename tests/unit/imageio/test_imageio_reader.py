@@ -479,19 +479,20 @@ class FailingDisk(io.BytesIO):
         return data
 
 
+@pytest.mark.parametrize("reason", [errno.EIO, errno.ESTALE, errno.EMFILE])
 @pytest.mark.parametrize("good_bytes", [0, 3, 100, 600])
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "TIFF"])
 def test_a_disk_that_fails_is_an_access_error_and_no_damage_of_the_picture(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, good_bytes: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, good_bytes: int, reason: int
 ) -> None:
     data = io.BytesIO()
     Image.effect_noise((64, 48), 90).save(data, name)
     assert len(data.getvalue()) > good_bytes
-    disk = FailingDisk(data.getvalue(), good_bytes, errno.EIO)
+    disk = FailingDisk(data.getvalue(), good_bytes, reason)
     monkeypatch.setattr(Path, "open", lambda *_: disk)
     with pytest.raises(FileAccessError) as caught:
         read_rgb(tmp_path / "x", max_pixels=10**6)
-    assert str(caught.value) == f"{tmp_path / 'x'}: cannot be read: Input/output error"
+    assert str(caught.value) == f"{tmp_path / 'x'}: cannot be read: {os.strerror(reason)}"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
