@@ -12,6 +12,7 @@ from cdsrcodec.api.reports import DecodeReport, EncodeReport, StreamInfo
 from cdsrcodec.api.streams import Sr, StrPath, given_weights, goal_of, info, reduced, upscaler_of
 from cdsrcodec.chunks.facts import full_size_of
 from cdsrcodec.container import Limits, Stream, read_stream
+from cdsrcodec.container.header import MAGIC
 from cdsrcodec.errors import CdsrError, FileAccessError
 from cdsrcodec.imageio.suffixes import check_stream_name
 from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC
@@ -258,7 +259,10 @@ def verify_file(path: StrPath) -> StreamInfo:
 
 def _read_file(path: StrPath) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            start = file.read(len(MAGIC))
+            # Other files, which may be films, are refused by their first bytes.
+            return start + file.read() if start == MAGIC else start
     except IsADirectoryError as error:
         raise FileAccessError(f"{path}: a directory. hint: name a .cdsr file") from error
     except OSError as error:

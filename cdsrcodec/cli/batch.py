@@ -15,7 +15,13 @@ import click
 from cdsrcodec.cli import results
 from cdsrcodec.cli.batch_options import Settings
 from cdsrcodec.cli.engines import local, ray_engine
-from cdsrcodec.cli.engines.outcomes import Convert, Outcome, attempt, failed
+from cdsrcodec.cli.engines.outcomes import (
+    Convert,
+    Outcome,
+    attempt,
+    ends_the_batch,
+    failed,
+)
 from cdsrcodec.cli.places import Place, exists, make_folder, parse_file, parse_place
 from cdsrcodec.cli.plan import Job, Kind, Plan, plan_jobs, split_list
 from cdsrcodec.cli.spooling import PIPE, check_pipes, convert_spooled, is_spooled
@@ -129,7 +135,7 @@ def _run_many(
     warnings += _warnings(plan, conversion.kind, settings)
     settings = _within_cores(settings)
     total = len(plan.unreadable) + len(plan.jobs)
-    outcomes = _outcomes(conversion, plan, settings)
+    outcomes = _outcomes(conversion, plan, folder, settings)
     with closing(outcomes):
         return results.tell_all(outcomes, total, _style(conversion, settings), warnings)
 
@@ -148,7 +154,7 @@ def _warnings(plan: Plan, kind: Kind, settings: Settings) -> list[str]:
 
 
 def _outcomes(
-    conversion: Conversion, plan: Plan, settings: Settings
+    conversion: Conversion, plan: Plan, folder: Place, settings: Settings
 ) -> Generator[Outcome, None, None]:
     """Of the folders that cannot be read, and of all jobs in their order."""
     for job, error in plan.unreadable:
@@ -156,11 +162,15 @@ def _outcomes(
     done = {job for job in plan.jobs if settings.skip_existing and exists(job.target)}
     has_ended = settings.fail_fast and bool(plan.unreadable)
     due = [] if has_ended else [job for job in plan.jobs if job not in done]
-    for folder in sorted({job.target.parent for job in due}, key=str):
-        make_folder(folder)
+    unmade = _make_folders(folder, due)
+    tried = [
+        replace(job, skips_existing=settings.skip_existing)
+        for job in due
+        if job.target.parent not in unmade
+    ]
     converted = _engine(conversion, settings)(
-        due,
-        _reaching(conversion, settings, due),
+        tried,
+        _reaching(conversion, settings, tried),
         workers=settings.workers,
         threads=settings.threads,
         fail_fast=settings.fail_fast,
@@ -169,8 +179,32 @@ def _outcomes(
         for job in plan.jobs:
             if job in done:
                 yield Outcome(job, "skipped")
+            elif has_ended:
+                yield Outcome(job, "not_tried")
+            elif job.target.parent in unmade:
+                error = unmade[job.target.parent]
+                outcome = failed(job, error, str(error), error.exit_code)
+                has_ended = ends_the_batch(outcome, settings.fail_fast)
+                yield outcome
             else:
                 yield next(converted, None) or Outcome(job, "not_tried")
+
+
+def _make_folders(top: Place, jobs: list[Job]) -> dict[Place, FileAccessError]:
+    """Make the folders of the outputs; gives those that cannot be made, and why.
+
+    Raises:
+        FileAccessError: the one that all the others are in cannot be made.
+    """
+    unmade = {}
+    for folder in sorted({top, *(job.target.parent for job in jobs)} if jobs else (), key=str):
+        try:
+            make_folder(folder)
+        except FileAccessError as error:
+            if folder == top:
+                raise
+            unmade[folder] = error
+    return unmade
 
 
 def _within_cores(settings: Settings) -> Settings:
@@ -243,9 +277,7 @@ def _refuse_batch_options(settings: Settings) -> None:
 
 
 def _read_list(path: Path) -> bytes:
-    if path == PIPE:
-        return sys.stdin.buffer.read()
     try:
-        return path.read_bytes()
+        return sys.stdin.buffer.read() if path == PIPE else path.read_bytes()
     except OSError as error:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error

@@ -144,6 +144,8 @@ def bench(
     from cdsrcodec.evaluation.pictures import find_images
 
     find_images(folder)  # what is wrong with it is told before anything about codecs
+    if output.exists() and output.samefile(folder):
+        raise click.UsageError("plots in FOLDER would be its pictures. hint: -o another folder")
     settings = Settings(
         folder=folder,
         output=output,

@@ -75,7 +75,23 @@ def report(error: BaseException, message: str) -> None:
     """Print "error: " and the message on stderr, under --debug after the traceback."""
     import traceback
 
-    click.echo(in_lines(message, "".join(traceback.format_exception(error))), err=True)
+    say(in_lines(message, "".join(traceback.format_exception(error))))
+
+
+def say(line: str) -> None:
+    """Print a line, or several, on stderr.
+
+    Where that cannot be written, on a full disk, the work goes on: its outputs may be elsewhere.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+    """
+    try:
+        click.echo(line, err=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 def in_lines(message: str, trace: str) -> str:

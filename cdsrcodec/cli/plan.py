@@ -7,9 +7,10 @@ below DIR as it has below that folder. A template makes the name.
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePath, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 from string import Formatter
 
 import click
@@ -23,10 +24,17 @@ TEMPLATE_FIELDS = ("stem", "name", "ext", "parent")
 
 @dataclass(frozen=True)
 class Job:
-    """One file to convert: `source` to `target`."""
+    """One file to convert: `source` to `target`.
+
+    Attributes:
+        source: the input.
+        target: the output.
+        skips_existing: a target that another run has made by then counts as done.
+    """
 
     source: Place
     target: Place
+    skips_existing: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,14 +45,17 @@ class Kind:
         name: of several.
         suffixes: their extensions, in small letters.
         unreadable: those of files that users take for the same, but that cannot be read here.
+        is_made: outputs are of this kind too, and in a folder not to be taken for inputs.
     """
 
     name: str
     suffixes: frozenset[str]
     unreadable: frozenset[str] = frozenset()
+    is_made: bool = False
 
 
 PICTURES = Kind("pictures", PICTURE_SUFFIXES, UNREADABLE_SUFFIXES)
+ENLARGEABLE = replace(PICTURES, is_made=True)
 STREAMS = Kind(".cdsr files", frozenset({".cdsr"}))
 
 
@@ -82,13 +93,14 @@ def plan_jobs(
         template: name of an output below its folder, checked by `check_template`.
         kind: which files are taken from folders.
         recursive: take the files of folders, all levels; no hidden ones, no linked folders, and
-            not those of `folder` where it lies in one: an earlier batch may have made them.
+            where outputs are of the same kind, not `folder`.
 
     Raises:
         click.UsageError: a folder without `recursive`, an output that would lie outside
             of `folder`, two inputs with one output, or an output that is an input too.
     """
-    found = _find_files(inputs, kind, folder, recursive=recursive)
+    closed = folder if kind.is_made else None
+    found = _find_files(inputs, kind, closed, recursive=recursive)
     jobs = {
         (_absolute(source), place): Job(source, folder / place / _name(template, source))
         for source, place in found.files
@@ -116,7 +128,11 @@ def check_template(template: str, fields: Sequence[str] = TEMPLATE_FIELDS) -> st
 
 
 def split_list(data: bytes) -> list[Place]:
-    """The names of a --files-from list: NUL-separated if it holds a NUL, else one a line."""
+    """The names of a --files-from list: NUL-separated if it holds a NUL, else one a line.
+
+    Editors of Windows begin a text with a byte order mark.
+    """
+    data = data.removeprefix(BOM_UTF8)
     if b"\0" in data:
         names = data.split(b"\0")
     else:
@@ -138,38 +154,42 @@ class _Found:
         return len(self.files) + len(self.unreadable) + len(self.left_out)
 
 
-def _find_files(inputs: Iterable[Place], kind: Kind, outputs: Place, *, recursive: bool) -> _Found:
+def _find_files(
+    inputs: Iterable[Place], kind: Kind, closed: Place | None, *, recursive: bool
+) -> _Found:
     found = _Found()
     for place in inputs:
         try:
-            _look_at(place, kind, outputs, found, recursive=recursive)
+            _look_at(place, kind, closed, found, recursive=recursive)
         except FileAccessError as error:
             found.unreadable.append((place, PurePath(), error))
     return found
 
 
-def _look_at(place: Place, kind: Kind, outputs: Place, found: _Found, *, recursive: bool) -> None:
+def _look_at(
+    place: Place, kind: Kind, closed: Place | None, found: _Found, *, recursive: bool
+) -> None:
     """Add an input, or what is below it."""
     # What is not asked for is not looked at: every look at a URL goes over the network.
     if (isinstance(place, Url) and not recursive) or not is_folder(place):
         found.files.append((place, PurePath()))
     elif recursive:
         count = found.count()
-        _search(place, kind, outputs, found)
+        _search(place, kind, closed, found)
         if found.count() == count:
             found.empty.append(place)
     else:
         raise click.UsageError(f"{place}: a directory. hint: -r takes the files in it")
 
 
-def _search(top: Place, kind: Kind, outputs: Place, found: _Found) -> None:
-    """Add what is below a folder, outputs excepted."""
-    left_alone = _way_down(top, outputs)
-    for name in find_below(top) if isinstance(top, Url) else _walk(top, found):
+def _search(top: Place, kind: Kind, closed: Place | None, found: _Found) -> None:
+    """Add what is below a folder, but for what is in a closed one below it."""
+    names = find_below(top) if isinstance(top, Url) else _walk(top, closed, found)
+    for name in names:
         suffix = name.suffix.lower()
         if any(part.startswith(".") for part in name.parts):
             continue
-        if left_alone is not None and name.is_relative_to(left_alone):
+        if isinstance(top, Url) and closed in {top / folder for folder in name.parents[:-1]}:
             continue
         if suffix in kind.suffixes:
             found.files.append((top / name, name.parent))
@@ -177,8 +197,8 @@ def _search(top: Place, kind: Kind, outputs: Place, found: _Found) -> None:
             found.left_out.append(top / name)
 
 
-def _walk(top: Path, found: _Found) -> Iterator[PurePath]:
-    """The files below a folder, none of hidden or linked folders, relative to it."""
+def _walk(top: Path, closed: Place | None, found: _Found) -> Iterator[PurePath]:
+    """The files below a folder, none of hidden, linked or closed folders, relative to it."""
 
     def note_unreadable(error: OSError) -> None:
         """Keep the error of a folder; the walk goes on."""
@@ -187,19 +207,14 @@ def _walk(top: Path, found: _Found) -> Iterator[PurePath]:
         failure.__cause__ = error
         found.unreadable.append((folder, folder.relative_to(top), failure))
 
+    closed_path = os.path.realpath(closed) if isinstance(closed, Path) else None
     for folder, subfolders, names in os.walk(top, onerror=note_unreadable):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not name.startswith(".") and os.path.realpath(Path(folder, name)) != closed_path
+        )
         yield from (Path(folder, name).relative_to(top) for name in sorted(names))
-
-
-def _way_down(top: Place, folder: Place) -> PurePath | None:
-    """The path from one folder to another that lies in it; None if it does not."""
-    if isinstance(top, Url) or isinstance(folder, Url):
-        prefix = f"{str(top).rstrip('/')}/"
-        rest = str(folder).removeprefix(prefix).strip("/")
-        return PurePosixPath(rest) if rest and str(folder).startswith(prefix) else None
-    above, below = _absolute_path(top), _absolute_path(folder)
-    return below.relative_to(above) if above in below.parents else None
 
 
 def _name(template: str, source: Place) -> PurePath:
@@ -239,9 +254,7 @@ def _refuse_collisions(jobs: Iterable[Job]) -> None:
 
 
 def _absolute(place: Place) -> Place:
-    return place if isinstance(place, Url) else _absolute_path(place)
-
-
-def _absolute_path(path: Path) -> Path:
     """The path from the root, as it is named: a link is not the file that it points to."""
-    return Path(os.path.normcase(os.path.abspath(path)))  # noqa: PTH100 - resolve() follows links
+    if isinstance(place, Url):
+        return place
+    return Path(os.path.normcase(os.path.abspath(place)))  # noqa: PTH100 - resolve() follows links

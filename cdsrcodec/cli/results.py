@@ -75,18 +75,13 @@ def tell_all(
     return failed[0].exit_code if failed else 0
 
 
-def say_on_stderr(line: str) -> None:
-    """Print a line, or several, on stderr."""
-    click.echo(line, err=True)
-
-
 def warn(message: str) -> None:
     """Print a line about what is no file of the batch, on stderr."""
-    say_on_stderr(failures.printable(f"warning: {message}"))
+    failures.say(failures.printable(f"warning: {message}"))
 
 
 def tell(
-    outcome: Outcome, style: Style, say: Say = say_on_stderr, stdout: TextIO | None = None
+    outcome: Outcome, style: Style, say: Say = failures.say, stdout: TextIO | None = None
 ) -> None:
     """Tell one outcome in the given style; `say` prints a line beside a bar."""
     if style.as_json:
@@ -99,7 +94,7 @@ def tell(
         say(failures.printable(f"{outcome.job.target}: exists already, skipped"))
 
 
-def tell_device(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
+def tell_device(outcome: Outcome, style: Style, say: Say = failures.say) -> None:
     """The line of --verbose about the device that a file was converted on."""
     if style.verbose and not style.as_json and outcome.report is not None:
         report: Any = outcome.report
@@ -108,7 +103,7 @@ def tell_device(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> Non
         say(f"device: {report.device}{reason}")
 
 
-def tell_warnings(outcome: Outcome, style: Style, say: Say = say_on_stderr) -> None:
+def tell_warnings(outcome: Outcome, style: Style, say: Say = failures.say) -> None:
     """A line for each thing that was dropped or lost, with the file that it is about."""
     if style.as_json or style.quiet:
         return
@@ -174,7 +169,7 @@ def _progress(total: int, style: Style) -> Iterator[tuple[Callable[[], None], Sa
     ) as progress:
         task = progress.add_task(style.done, total=total)
         if not has_bar:
-            yield lambda: None, say_on_stderr, style
+            yield lambda: None, failures.say, style
             return
         yield (
             lambda: progress.advance(task),
@@ -192,6 +187,6 @@ def _sum_up(counts: Counter[str], failed: list[Outcome], done: str) -> None:
         for status in ("skipped", "failed", "not_tried")
         if counts[status]
     ]
-    say_on_stderr(", ".join(parts))
+    failures.say(", ".join(parts))
     for outcome in failed:
-        say_on_stderr(failures.printable(f"failed: {outcome.job.source}"))
+        failures.say(failures.printable(f"failed: {outcome.job.source}"))

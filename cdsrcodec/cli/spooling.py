@@ -20,7 +20,7 @@ from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
 if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
 
-    from _typeshed import DataclassInstance
+    from _typeshed import DataclassInstance, SupportsRead
 
     from cdsrcodec.cli.engines.outcomes import Convert
 
@@ -70,7 +70,12 @@ def spooled(source: Place) -> Iterator[Path]:
 def _temporary_folder() -> TemporaryDirectory[str]:
     from tempfile import TemporaryDirectory  # takes its time, and files on this machine need none
 
-    return TemporaryDirectory(prefix="cdsr-")
+    try:
+        return TemporaryDirectory(prefix="cdsr-")
+    except OSError as error:
+        raise FileAccessError(
+            f"no temporary folder can be made: {error.strerror}. hint: TMPDIR names where"
+        ) from error
 
 
 @contextmanager
@@ -129,12 +134,25 @@ def _fill(spool_in: Path, source: Place) -> None:
     elif source == PIPE:
         try:
             with spool_in.open("wb") as file:
-                _copy(sys.stdin.buffer, file)
+                _copy(_StandardInput(), file)
+        except CdsrError:
+            raise
         except OSError as error:
             raise FileAccessError(
                 f"{PIPE}: cannot be put into a temporary file: {error.strerror}. "
                 "hint: TMPDIR names the folder of such files"
             ) from error
+
+
+class _StandardInput:
+    """Standard input, of which it is said if it cannot be read."""
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most so many or all; none at its end."""
+        try:
+            return sys.stdin.buffer.read(size)
+        except OSError as error:
+            raise FileAccessError(f"{PIPE}: cannot be read: {error.strerror}") from error
 
 
 def _pour_out(spool_out: Path, target: Place, *, overwrite: bool) -> None:
@@ -151,7 +169,7 @@ def _pour_out(spool_out: Path, target: Place, *, overwrite: bool) -> None:
             raise FileAccessError(f"{PIPE}: cannot be written: {error.strerror}") from error
 
 
-def _copy(source: BinaryIO, target: BinaryIO) -> None:
+def _copy(source: SupportsRead[bytes], target: BinaryIO) -> None:
     from shutil import copyfileobj  # as tempfile
 
     copyfileobj(source, target)

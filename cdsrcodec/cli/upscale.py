@@ -12,7 +12,7 @@ from cdsrcodec.cli import batch, options
 from cdsrcodec.cli.batch_options import Settings, shared_options
 from cdsrcodec.cli.failures import debug_option
 from cdsrcodec.cli.pictures import PictureSettings, picture_options, write_pictures
-from cdsrcodec.cli.plan import PICTURES
+from cdsrcodec.cli.plan import ENLARGEABLE
 from cdsrcodec.errors import OutputExistsError
 from cdsrcodec.sr.registry import UPSCALE
 
@@ -47,7 +47,7 @@ def upscale(
         is_enlarged=True,
         doing="enlarging",
         done="enlarged",
-        kind=PICTURES,
+        kind=ENLARGEABLE,
     )
 
 

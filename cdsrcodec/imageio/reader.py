@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 import warnings
@@ -40,6 +41,11 @@ _SOURCES = {
 }  # fmt: skip
 _GREY_16 = ("L", 16)  # I;16 and its byte orders
 _PLAIN = ("RGB", 8)
+# What a failing disk or share, and a limit of open files, say in the middle of a file: nothing
+# is wrong with the picture.
+_OUTER_ERRORS = {
+    errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT
+}  # fmt: skip
 # MAGIC of container.header, which stands beside this. With the plug-in loaded, Pillow would open
 # .cdsr files as pictures.
 OWN_MAGIC = b"\xcdSR"
@@ -76,15 +82,15 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
         max_pixels: largest width x height, checked before pixels are decoded.
 
     Raises:
-        FileAccessError: a directory; the file is missing or may not be read; of a pipe, no room
-            for its bytes.
+        FileAccessError: a directory; the file is missing, may not be read, or is on a device
+            that fails; of a pipe, no room for its bytes.
         InputImageError: not an image, damaged, animated, or refused by `to_picture`.
         LimitError: more than max_pixels, or more than Pillow agrees to open.
     """
     with _open_seekable(path) as file:
         try:
             return to_picture(_open_single(file, max_pixels))
-        except (InputImageError, LimitError) as error:
+        except (FileAccessError, InputImageError, LimitError) as error:
             raise type(error)(f"{path}: {error}") from error
 
 
@@ -198,9 +204,11 @@ def _convert_to_srgb(
 
 def _open_single(file: BinaryIO, max_pixels: int) -> Image.Image:
     """The image of a file, undecoded, of a size that is allowed."""
-    if file.read(len(OWN_MAGIC)) == OWN_MAGIC:
+    with _decoder_errors():
+        start = file.read(len(OWN_MAGIC))
+        file.seek(0)
+    if start == OWN_MAGIC:
         raise InputImageError("not an image but a .cdsr file already. hint: decode it first")
-    file.seek(0)
     with _decoder_errors():
         image = Image.open(file)
     if image.width * image.height > max_pixels:
@@ -259,6 +267,8 @@ def _decoder_errors() -> Iterator[None]:
             "not an image, or in a format that cannot be read here. hint: convert it to PNG first"
         ) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OUTER_ERRORS:
+            raise FileAccessError(f"cannot be read: {error.strerror}") from error
         raise InputImageError(f"the image is damaged or cut short: {error}") from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,7 +54,7 @@ def check_output(target: Path, source: Path | None, *, overwrite: bool) -> None:
 
     Raises:
         FileAccessError: a directory, a symbolic link, a device, a pipe, or in a folder that
-            does not exist.
+            does not exist or is read-only.
         OutputExistsError: the input itself, or it exists and overwrite is False.
     """
     with _access_errors(target):
@@ -65,17 +65,21 @@ def check_output(target: Path, source: Path | None, *, overwrite: bool) -> None:
             raise OutputExistsError(
                 f"{target}: the output is the input itself. hint: name another file"
             )
+        if exists and not target.is_file():
+            raise FileAccessError(
+                f"{target}: not a regular file. hint: name another one, or - for standard output"
+            )
         if target.is_symlink():
             raise FileAccessError(
                 f"{target}: a symbolic link, which is neither followed nor replaced. "
                 "hint: name the file that it points to"
             )
-        if exists and not target.is_file():
-            raise FileAccessError(f"{target}: not a regular file. hint: name another file")
         if exists and not overwrite:
             raise _exists_already(target)
         if not target.parent.is_dir():
             raise FileAccessError(f"{target}: no folder {target.parent}. hint: create it first")
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise FileAccessError(f"{target}: cannot be written: {target.parent} is read-only")
 
 
 def output_format(path: Path) -> str:
@@ -213,21 +217,21 @@ def write_bytes(
         OutputExistsError: there is something of this name, and overwrite is False.
         FileAccessError: no permission, no space, no such folder.
     """
+    attributes = None if like is None else _attributes_of(like)
     with _access_errors(target):
         temporary = target.with_name(f".cdsr-{secrets.token_hex(8)}.part")
         try:
             with temporary.open("xb") as file:
                 # Before there is anything to read, so that nobody reads what is private.
-                if like is not None:
-                    _take_permissions(like, temporary)
+                if attributes is not None:
+                    _take_permissions(attributes, temporary)
                 elif target.exists():
-                    _take_permissions(target, temporary)
+                    _take_permissions(target.stat(), temporary)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            if like is not None:
-                times = like.stat()
-                os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
+            if attributes is not None:
+                os.utime(temporary, ns=(attributes.st_atime_ns, attributes.st_mtime_ns))
             if overwrite:
                 temporary.replace(target)
             else:
@@ -256,10 +260,20 @@ def _exists_already(target: Path) -> OutputExistsError:
     return OutputExistsError(f"{target}: exists already. hint: -f replaces it")
 
 
-def _take_permissions(like: Path, temporary: Path) -> None:
+def _attributes_of(like: Path) -> os.stat_result:
+    """Permissions and times of a file, which may have been removed since it was read."""
+    try:
+        return like.stat()
+    except OSError as error:
+        raise FileAccessError(
+            f"{like}: its permissions and time cannot be read: {error.strerror}"
+        ) from error
+
+
+def _take_permissions(attributes: os.stat_result, temporary: Path) -> None:
     """Copy the permissions, as far as the file system has any: FAT and some shares refuse."""
     with suppress(PermissionError):
-        shutil.copymode(like, temporary)
+        temporary.chmod(stat.S_IMODE(attributes.st_mode))
 
 
 @contextmanager

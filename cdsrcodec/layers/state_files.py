@@ -17,6 +17,15 @@ _WRAPPERS = ("params_ema", "params", "state_dict")
 """Keys of training checkpoints that the weights stand under."""
 
 
+def cannot_be_read(file: Path) -> str:
+    """What to say of a file of weights that could not be read: also why, if it cannot be opened."""
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        return f"{file}: the weights cannot be read: {error.strerror}"
+    return f"{file}: the weights cannot be read"
+
+
 def read_state(file: Path) -> Mapping[str, Tensor]:
     """The tensors of a .safetensors file or of what torch.save wrote, on the CPU.
 
@@ -35,7 +44,7 @@ def read_state(file: Path) -> Mapping[str, Tensor]:
     # On damaged bytes torch raises about every exception there is.
     except Exception as error:
         raise ModelError(
-            f"{file}: the weights cannot be read. hint: a .pth or .safetensors file of tensors"
+            f"{cannot_be_read(file)}. hint: a .pth or .safetensors file of tensors"
         ) from error
     for wrapper in _WRAPPERS:
         if isinstance(state, Mapping) and wrapper in state:

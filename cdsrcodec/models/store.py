@@ -22,12 +22,20 @@ def home_folder() -> Path:
 
     As the XDG rules have it, a variable that is empty, or a relative XDG_DATA_HOME, counts as
     not set.
+
+    Raises:
+        FileAccessError: none is set, and the user has no home folder.
     """
     if home := os.environ.get(HOME_VARIABLE):
         return Path(home)
     data_home = Path(os.environ.get("XDG_DATA_HOME", ""))
     if not data_home.is_absolute():
-        data_home = Path.home() / ".local" / "share"
+        try:
+            data_home = Path.home() / ".local" / "share"
+        except RuntimeError as error:  # of a user that no list of users knows, as in a container
+            raise FileAccessError(
+                f"models have no place: no home folder is known. hint: {HOME_VARIABLE} names one"
+            ) from error
     return data_home / "cdsrcodec"
 
 

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from cdsrcodec.errors import ModelError
 from cdsrcodec.layers.memory import one_memory_error
+from cdsrcodec.layers.state_files import cannot_be_read
 from cdsrcodec.sr.edsr import Edsr
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.sr.srresnet import SrResNet
@@ -37,7 +38,7 @@ def load_enlarger(network: str, file: Path) -> PixelEnlarger:
             state = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise ModelError(
-            f"{file}: the weights cannot be read. "
+            f"{cannot_be_read(file)}. "
             "hint: name an enlarger.safetensors that cdsrcodec train export wrote"
         ) from error
     with torch.device("meta"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import torch
@@ -20,6 +20,15 @@ from cdsrcodec.errors import FileAccessError, InputImageError
 from cdsrcodec.imageio.resampling import downscale
 
 IMAGE_SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+
+def is_picture(place: PurePath) -> bool:
+    """Whether a place below a folder is that of a picture by its extension, and not hidden.
+
+    `._cat.jpg` is what macOS puts beside `cat.jpg` on other disks, and no picture.
+    """
+    is_hidden = any(part.startswith(".") for part in place.parts)
+    return place.suffix.lower() in IMAGE_SUFFIXES and not is_hidden
 
 
 def check_folder(folder: Path) -> None:
@@ -38,7 +47,7 @@ class ImageFolder:
     """The RGB pictures of a folder, decoded once and kept while memory allows.
 
     Args:
-        folder: searched recursively; files are taken in sorted order.
+        folder: searched recursively, but for hidden files; they are taken in sorted order.
         min_side_px: smaller pictures are left out.
         cache_gb: decoded pictures kept in memory; the rest is decoded anew each time.
 
@@ -49,7 +58,7 @@ class ImageFolder:
 
     def __init__(self, folder: Path, *, min_side_px: int, cache_gb: float = 4.0) -> None:
         check_folder(folder)
-        candidates = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        candidates = sorted(p for p in folder.rglob("*") if is_picture(p.relative_to(folder)))
         self.paths = [p for p in candidates if _short_side_px(p) >= min_side_px]
         if not self.paths:
             raise InputImageError(

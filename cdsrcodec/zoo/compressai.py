@@ -82,7 +82,7 @@ def pull(file: ZooFile, on_progress: OnProgress | None = None) -> CodecEntry:
         ModelError: other bytes than were published, or not a checkpoint.
     """
     base_url = os.environ.get(URL_VARIABLE) or DEFAULT_URL
-    if urlsplit(base_url).scheme not in ("http", "https"):
+    if not _is_web_address(base_url):
         raise ModelError(f"{URL_VARIABLE}={base_url}: not an address. hint: https://SERVER/FOLDER")
     url = f"{base_url.rstrip('/')}/{file.name}"
     with _download_of(file) as checkpoint:
@@ -93,6 +93,13 @@ def pull(file: ZooFile, on_progress: OnProgress | None = None) -> CodecEntry:
             return import_checkpoint(checkpoint, BMSHJ2018_HYPERPRIOR, file.quality, file.metric)
         finally:
             checkpoint.unlink(missing_ok=True)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in ("http", "https")
+    except ValueError:  # brackets that hold no address
+        return False
 
 
 @contextmanager

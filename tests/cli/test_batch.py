@@ -403,6 +403,47 @@ def test_a_folder_that_cannot_be_made_is_an_access_error(
     assert "cannot be made" in fails(9, "encode", picture, "-o", stream / "out")
 
 
+@pytest.mark.parametrize(("option", "others"), [("--json", "ok"), ("--fail-fast", "not_tried")])
+def test_a_folder_in_dir_that_cannot_be_made_fails_its_own_files(
+    run: Run, photos: Path, out: Path, option: str, others: str
+) -> None:
+    (photos / "b.png").rename(photos / "trip" / "b.png")
+    out.mkdir()
+    (out / "trip").touch()
+    inputs, template = (photos / "trip", photos / "a.png"), "{parent}/{stem}.cdsr"
+    result = run("encode", "-r", *inputs, "-o", out, "--template", template, "--json", option)
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code == 9
+    assert result.stderr == ""
+    message = f"{out / 'trip'}: cannot be made: File exists"
+    assert (records[0]["error"], records[0]["message"]) == ("FileAccessError", message)
+    found = [(Path(record["input"]).name, record["status"]) for record in records]
+    second = "failed" if others == "ok" else others
+    assert found == [("b.png", "failed"), ("c.jpg", second), ("a.png", others)]
+
+
+def test_what_another_run_has_made_since_the_start_is_skipped(
+    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def let_the_other_run_end(descriptor: int) -> None:
+        for name in ("a.cdsr", "c.cdsr"):
+            (out / name).write_bytes(b"of the other run")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", let_the_other_run_end)
+    inputs = (photos / "a.png", photos / "trip")
+    result = run("encode", "-r", *inputs, "-o", out, "--skip-existing", "--fail-fast", "-v")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        f"{out / 'a.cdsr'}: exists already, skipped",
+        f"{out / 'c.cdsr'}: exists already, skipped",
+        "0 encoded, 2 skipped",
+    ]
+    assert (out / "a.cdsr").read_bytes() == b"of the other run"
+
+
 def test_sigterm_in_the_middle_of_a_file_leaves_the_earlier_ones_and_no_parts(
     run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

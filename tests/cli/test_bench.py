@@ -168,6 +168,14 @@ def test_wrong_usage_is_told_before_any_work(
     assert reason in error
 
 
+def test_a_report_is_not_written_among_the_pictures(
+    fails: Callable[..., str], pictures: Path
+) -> None:
+    same = pictures.parent / "." / "pictures" / ".." / "pictures"
+    message = fails(2, "bench", pictures, "-o", same, "--codecs", "jpeg", *LADDERS[:2])
+    assert message == "plots in FOLDER would be its pictures. hint: -o another folder"
+
+
 def test_without_the_extra_it_says_what_to_install(
     fails: Callable[..., str], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

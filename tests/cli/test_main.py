@@ -261,15 +261,37 @@ def test_the_whole_process_calls_itself_by_its_name() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_behind_standard_output_is_one_line(stream: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_standard_output_is_one_line(stream: Path, unbuffered: str) -> None:
     command = [sys.executable, "-m", "cdsrcodec", "info", "--json", str(stream)]
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            command, cwd=ROOT, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 9
     line = "error: standard output: cannot be written: No space left on device\n"
     assert done.stderr == line
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    ("args", "exit_code", "outputs"),
+    [
+        ("info nope", 9, []),
+        ("upscale in.png a.png", 0, ["a.png"]),
+        ("upscale in.png nope in.png -o out", 9, ["out/in.png"]),
+    ],
+)
+def test_a_full_disk_behind_standard_error_stops_no_work_and_changes_no_code(
+    picture: Path, args: str, exit_code: int, outputs: list[str]
+) -> None:
+    command = [sys.executable, "-m", "cdsrcodec", *args.split()]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=picture.parent, env=env, stderr=full, check=False)
+    assert done.returncode == exit_code
+    assert [name for name in outputs if not (picture.parent / name).is_file()] == []
 
 
 def test_an_error_of_no_file_at_all_is_not_said_to_be_of_standard_output() -> None:
@@ -297,6 +319,25 @@ def test_a_name_is_shown_on_one_line_and_cannot_command_a_terminal(
     batch = run("decode", path, "-o", path.with_name("out"))
     assert len(batch.stderr.splitlines()) == 3
     assert batch.stderr.splitlines()[-1] == f"failed: {path.with_name(shown)}"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "shown"),
+    [
+        ("utf-8", "日本".encode(), "日本".encode()),
+        ("cp1252", "ü日".encode(), b"\xfc\\u65e5"),
+        ("utf-8", b"caf\xe9", b"caf\\udce9"),
+        ("utf-8:surrogateescape", b"caf\xe9", b"caf\xe9"),
+    ],
+)
+def test_a_name_that_stdout_cannot_take_is_escaped(
+    encoding: str, name: bytes, shown: bytes
+) -> None:
+    command = [sys.executable, "-X", "utf8", "-m", "cdsrcodec", "models", "path"]
+    env = {**os.environ, "CDSRCODEC_HOME": f"/{os.fsdecode(name)}", "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines() == [b"/" + shown + b"/models"]
 
 
 @pytest.mark.parametrize(

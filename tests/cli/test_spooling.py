@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
+import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -151,6 +153,55 @@ def test_a_full_disk_at_an_end_of_a_pipe_is_one_line(
     assert len(result.stderr.splitlines()) == 1
     assert result.stdout_bytes == b""
     assert not Path("x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        ("info - <&-", "-: cannot be read: Bad file descriptor"),
+        ("encode --files-from - -o out <&-", "-: cannot be read: Bad file descriptor"),
+        ("info x >&-", "standard output: cannot be written: Bad file descriptor"),
+        ("completion zsh >&-", "standard output: cannot be written: Bad file descriptor"),
+    ],
+)
+def test_a_stream_that_was_closed_is_one_line(
+    stream: Path, tmp_path: Path, args: str, line: str
+) -> None:
+    stream.rename(tmp_path / "x")
+    command = f"exec {shlex.quote(sys.executable)} -m cdsrcodec {args}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (9, f"error: {line}\n")
+    assert done.stdout == ""
+    assert list(tmp_path.glob("out*")) == []
+
+
+def test_no_file_gets_the_number_of_a_stream_that_was_closed() -> None:
+    script = (
+        "import os, sys; from cdsrcodec.cli.standard_streams import open_missing_streams;"
+        "open_missing_streams(); number = os.open(os.devnull, os.O_RDONLY);"
+        "print('told', file=sys.stderr);"
+        "inherited = all(map(os.get_inheritable, (0, 1, 2)));"
+        "sys.exit(10 * inherited + number)"
+    )
+    command = ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', sys.executable, "-c", script]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 13
+
+
+def test_a_temporary_folder_that_cannot_be_made_is_one_line(stream: Path, spool: Path) -> None:
+    spool.rmdir()
+    result = pipe(stream.read_bytes(), "info", "-")
+    assert (result.exit_code, result.stdout) == (9, "")
+    assert result.stderr == (
+        "error: no temporary folder can be made: No such file or directory. "
+        "hint: TMPDIR names where\n"
+    )
 
 
 def test_a_reader_that_is_gone_ends_it_quietly(stream: Path) -> None:

@@ -21,6 +21,7 @@ import cdsrcodec
 import cdsrcodec.pillow  # which makes Pillow save them
 from cdsrcodec.container import Chunk, read_stream, write_stream
 from cdsrcodec.errors import (
+    BadMagicError,
     CdsrError,
     ChecksumError,
     DesyncError,
@@ -550,6 +551,14 @@ class TestDecodeFile:
 
 
 class TestInfoFileAndVerifyFile:
+    def test_of_another_file_no_more_is_read_than_its_beginning(self, tmp_path: Path) -> None:
+        film = tmp_path / "film.mp4"
+        with film.open("wb") as file:
+            file.truncate(2**42)  # of a hole, more than any memory has
+        for read in (cdsrcodec.info_file, cdsrcodec.verify_file):
+            with pytest.raises(BadMagicError, match=f"^{film}: not a .cdsr file"):
+                read(film)
+
     def test_both_tell_what_info_tells(self, stream: Path, data: bytes) -> None:
         assert cdsrcodec.info_file(stream) == cdsrcodec.info(data)
         assert cdsrcodec.verify_file(stream) == cdsrcodec.info(data)

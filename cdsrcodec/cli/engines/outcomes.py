@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cdsrcodec.cli import failures
 from cdsrcodec.cli.plan import Job
-from cdsrcodec.errors import CdsrError, DeviceError
+from cdsrcodec.errors import CdsrError, DeviceError, OutputExistsError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -57,6 +57,8 @@ def attempt(convert: Convert, job: Job) -> Outcome:
     try:
         return Outcome(job, "ok", report=convert(job.source, job.target))
     except CdsrError as error:
+        if job.skips_existing and isinstance(error, OutputExistsError):
+            return Outcome(job, "skipped")
         return failed(job, error, str(error), error.exit_code)
     except BrokenPipeError:
         raise

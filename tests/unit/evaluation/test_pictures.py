@@ -9,6 +9,7 @@ from cdsrcodec.evaluation.pictures import find_images
 
 
 def test_images_are_found_by_name_and_other_files_left_out(picture_folder: Path) -> None:
+    (picture_folder / "._a.png").write_bytes(b"what macOS leaves")
     assert [path.name for path in find_images(picture_folder)] == ["a.png", "b.PNG"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import struct
@@ -462,6 +463,37 @@ def test_a_missing_file_is_an_access_error(tmp_path: Path) -> None:
         read_rgb(path, max_pixels=1000)
     assert str(caught.value) == f"{path}: cannot be read: No such file or directory"
     assert caught.value.exit_code == 9
+
+
+class FailingDisk(io.BytesIO):
+    """A file on a disk from which so many bytes can be read."""
+
+    def __init__(self, data: bytes, good_bytes: int, reason: int) -> None:
+        super().__init__(data)
+        self.good_bytes = good_bytes
+        self.reason = reason
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        if self.tell() > self.good_bytes:
+            raise OSError(self.reason, os.strerror(self.reason))
+        return data
+
+
+@pytest.mark.parametrize("reason", [errno.EIO, errno.ESTALE, errno.EMFILE])
+@pytest.mark.parametrize("good_bytes", [0, 3, 100, 600])
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "TIFF"])
+def test_a_disk_that_fails_is_an_access_error_and_no_damage_of_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, good_bytes: int, reason: int
+) -> None:
+    data = io.BytesIO()
+    Image.effect_noise((64, 48), 90).save(data, name)
+    assert len(data.getvalue()) > good_bytes
+    disk = FailingDisk(data.getvalue(), good_bytes, reason)
+    monkeypatch.setattr(Path, "open", lambda *_: disk)
+    with pytest.raises(FileAccessError) as caught:
+        read_rgb(tmp_path / "x", max_pixels=10**6)
+    assert str(caught.value) == f"{tmp_path / 'x'}: cannot be read: {os.strerror(reason)}"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -78,7 +78,7 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_device_is_refused_and_not_replaced() -> None:
-    with pytest.raises(FileAccessError, match="not a regular file"):
+    with pytest.raises(FileAccessError, match=r"not a regular file\. hint: .* - for standard"):
         check_output(Path(os.devnull), None, overwrite=True)
 
 
@@ -238,11 +238,35 @@ def test_a_file_system_without_permissions_does_not_stop_the_file(
 
     source, target = tmp_path / "in.bin", tmp_path / "x.bin"
     source.write_bytes(b"input")
-    monkeypatch.setattr("shutil.copymode", refuse)
+    monkeypatch.setattr(Path, "chmod", refuse)
     write_bytes(b"new", target, like=source)
     assert target.read_bytes() == b"new"
     write_bytes(b"newer", target)
     assert target.read_bytes() == b"newer"
+
+
+def test_a_source_that_was_removed_meanwhile_is_what_the_error_is_about(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.bin", tmp_path / "x.bin"
+    with pytest.raises(FileAccessError, match=f"{source}: .* cannot be read: No such file"):
+        write_bytes(b"new", target, like=source)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_folder_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "x.png"
+    check_output(target, None, overwrite=True)
+    asked = []
+
+    def refuse(path: Path, mode: int) -> bool:
+        asked.append((path, mode & os.W_OK))
+        return False
+
+    monkeypatch.setattr(os, "access", refuse)  # the super-user may write anywhere
+    with pytest.raises(FileAccessError, match=f"x.png: cannot be written: {tmp_path} is read-only"):
+        check_output(target, None, overwrite=True)
+    assert asked == [(tmp_path, os.W_OK)]
 
 
 @pytest.mark.parametrize("has_links", [True, False])

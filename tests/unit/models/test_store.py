@@ -39,6 +39,14 @@ def test_the_home_is_where_the_variables_say(
     assert store.home_folder() == Path(expected)
 
 
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CDSRCODEC_HOME", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 2)  # nobody that a list of users has
+    with pytest.raises(FileAccessError, match=r"no home folder is known\. hint: CDSRCODEC_HOME"):
+        store.home_folder()
+
+
 def test_models_are_installed_listed_and_removed_as_wholes() -> None:
     assert store.installed_folders() == []
     paths = [put("b", "1"), put("a", "2")]

@@ -59,6 +59,9 @@ def test_pictures_are_found_in_folders_of_the_folder_in_sorted_order(images: Ima
 
 
 def test_pictures_that_are_too_small_are_left_out(pictures: Path) -> None:
+    (pictures / "._a.png").write_bytes(b"what macOS leaves")
+    (pictures / ".trash").mkdir()
+    (pictures / ".trash" / "b.png").write_bytes(b"no picture any more")
     images = ImageFolder(pictures, min_side_px=135)
     assert [path.name for path in images.paths] == ["c.png"]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -115,11 +116,12 @@ def test_a_published_file_that_is_no_checkpoint_leaves_nothing(
 
 
 @pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("address", ["file:///etc", "http://[half"])
 def test_an_address_that_is_none_is_refused(
-    zoo_server: ZooServer, monkeypatch: pytest.MonkeyPatch
+    zoo_server: ZooServer, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setenv("CDSRCODEC_ZOO_URL", "file:///etc")
-    with pytest.raises(ModelError, match="CDSRCODEC_ZOO_URL=file:///etc: not an address"):
+    monkeypatch.setenv("CDSRCODEC_ZOO_URL", address)
+    with pytest.raises(ModelError, match=re.escape(f"CDSRCODEC_ZOO_URL={address}: not an address")):
         pull(published(zoo_server, b""))
 
 
