@@ -134,6 +134,11 @@ def loop_config(seed: int, **settings: Unpack[LoopOptions]) -> LoopConfig:
     return LoopConfig(seed=seed, **settings)
 
 
+def exponent_above(bound: int) -> str:
+    """An exponent of two, with two decimals, that takes it above a bound, by less than 0.01."""
+    return f"{math.ceil(100 * math.log2(bound + 1)) / 100:.2f}"
+
+
 @train.command()
 @click.argument("run", metavar="RUN", type=options.FILE)
 @click.argument("target", metavar="TARGET", type=options.FILE)
@@ -147,12 +152,10 @@ def export(run: Path, target: Path) -> None:
     Prints, for each integer layer, the largest sum that it can reach: below 2^53
     the layer is exact on every machine.
     """
-    from math import log2
-
     from cdsrcodec.training.runs import export_run
 
     for layer, bound in export_run(run, target).items():
-        click.echo(f"{layer}: sums below 2^{log2(bound):.1f}, exact below 2^53")
+        click.echo(f"{layer}: sums below 2^{exponent_above(bound)}, exact below 2^53")
     click.echo(f"{target}: written")
 
 
@@ -169,12 +172,10 @@ def calibrate(weights: Path, photographs: Path, output: Path) -> None:
 
     Prints, for each layer, the largest sum that it can reach: below 2^24 it runs in float32.
     """
-    from math import log2
-
     from cdsrcodec.training.calibration import calibrate as write_calibrated
 
     for layer, bound in write_calibrated(weights, photographs, output).items():
-        click.echo(f"{layer}: sums below 2^{log2(bound):.2f}")
+        click.echo(f"{layer}: sums below 2^{exponent_above(bound)}")
     click.echo(f"{output}: written")
 
 

@@ -21,7 +21,7 @@ from click.testing import Result
 from PIL import Image
 from safetensors.torch import load_file
 
-from cdsrcodec.cli.train import SMOOTHING, display
+from cdsrcodec.cli.train import SMOOTHING, display, exponent_above
 from cdsrcodec.models.integer_layers import INPUTS, LAYERS
 from cdsrcodec.models.registry import codec_named
 from cdsrcodec.training.adversarial import LossWeights
@@ -355,7 +355,9 @@ def test_a_codec_is_trained_and_exported(
     assert exported.exit_code == 0
     lines = exported.stdout.splitlines()
     assert lines[-1] == f"{target}: written"
-    proofs = [re.fullmatch(r"(\S+): sums below 2\^(\d+\.\d), exact below 2\^53", x) for x in lines]
+    proofs = [
+        re.fullmatch(r"(\S+): sums below 2\^(\d+\.\d\d), exact below 2\^53", x) for x in lines
+    ]
     assert [proof[1] for proof in proofs if proof] == list(LAYERS)
     assert all(30 < float(proof[2]) < 53 for proof in proofs if proof)
     assert sorted(file.stem for file in target.iterdir()) == [
@@ -364,6 +366,15 @@ def test_a_codec_is_trained_and_exported(
         "entropy",
         "training",
     ]
+
+
+@pytest.mark.parametrize(
+    ("bound", "exponent"),
+    [(1, "1.00"), ((1 << 24) - 1, "24.00"), (1 << 24, "24.01"), (100, "6.66")],
+)
+def test_a_bound_is_never_said_to_be_less_than_it_is(bound: int, exponent: str) -> None:
+    assert exponent_above(bound) == exponent
+    assert 2 ** float(exponent) > bound
 
 
 def test_an_exported_codec_is_calibrated(
