@@ -209,11 +209,10 @@ def _walk(top: Path, closed: Place | None, found: _Found) -> Iterator[PurePath]:
 
     closed_path = os.path.realpath(closed) if isinstance(closed, Path) else None
     for folder, subfolders, names in os.walk(top, onerror=note_unreadable):
-        subfolders[:] = sorted(
-            name
-            for name in subfolders
-            if not name.startswith(".") and os.path.realpath(Path(folder, name)) != closed_path
-        )
+        open_ones = (name for name in subfolders if not name.startswith("."))
+        if closed_path is not None:
+            open_ones = (n for n in open_ones if os.path.realpath(Path(folder, n)) != closed_path)
+        subfolders[:] = sorted(open_ones)
         yield from (Path(folder, name).relative_to(top) for name in sorted(names))
 
 
