@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -46,6 +48,7 @@ DECODER = ("g_s.", "quality.g_s_", "quality.log_gain_correction")
 ENCODER = ("g_a.", "h_a.", "quality.g_a_")
 TRAINED = {"all": ("",), "transforms": ENCODER + DECODER, "decoder": DECODER}
 """For each part that can be trained, the prefixes of its parameters."""
+FORMER_SHARE = 0.25
 
 
 class TrainableCdsr1(nn.Module):
@@ -70,6 +73,13 @@ class TrainableCdsr1(nn.Module):
         y = self.g_a(x, at_level(self.quality.g_a_scale8, level))
         y_gained = y * self.quality.gain(level)
         return y_gained, self.h_a(y_gained)
+
+    def code(self, x: Tensor, level: Tensor) -> Tensor:
+        """The gained latent (B, 224, H/16, W/16) that files of x at levels (B,) hold."""
+        y_gained, z = self.analyse(x, level)
+        features = crop_like(self.h_s(self.quantise_z(z)), y_gained)
+        y_hat_gained: Tensor = self.prior(features, y_gained, round_rate_aware).y_hat_gained
+        return y_hat_gained
 
     def synthesise(self, y_hat_gained: Tensor, level: Tensor) -> Tensor:
         """x_hat of a rounded gained latent."""
@@ -151,8 +161,10 @@ class CodecRecipeConfig:
             draw it more often.
         high_rate_bias: levels are 7 * u ** bias for u uniform; below 1 favours the
             high rates.
-        part: "all"; "transforms" for all but the entropy part, so that files stay readable; or
-            "decoder" for g_s alone, on the rounded output of what is frozen.
+        part: "all"; "transforms" for all but the entropy part, so that files stay readable, and
+            FORMER_SHARE of the patches as the encoder of `start` codes them, so that g_s goes on
+            with files from before; or "decoder" for g_s alone, on the rounded output of what is
+            frozen.
         start: weights to start from, see load_network; None for the initialisation.
         seed: of patches and initialisation.
         metric: "mse" or "ms-ssim".
@@ -167,6 +179,21 @@ class CodecRecipeConfig:
     start: Path | None = None
     seed: int = 0
     metric: str = "mse"
+
+
+class CodecBatch(NamedTuple):
+    """What a step is trained on.
+
+    Attributes:
+        x: (B, 3, P, P) in [0, 1].
+        level: (B,) real levels 0..7.
+        former_latents: (F, 224, P/16, P/16) gained latents of the last F <= B patches, as an
+            encoder from before codes them; F may be 0.
+    """
+
+    x: Tensor
+    level: Tensor
+    former_latents: Tensor
 
 
 class RateDistortionObjective(nn.Module):
@@ -184,21 +211,25 @@ class RateDistortionObjective(nn.Module):
         self.train_rate = train_rate
         self.metric = metric
 
-    def forward(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: CodecBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean over the batch of (lambda * distortion + bpp) * (lambda / lambda of level 3)^-1/2.
 
         The last factor makes the eight rates weigh alike: without it the loss of
-        quality 8 is seven times that of quality 1.
+        quality 8 is seven times that of quality 1. Former latents have a distortion, but no
+        rate that anything trained could change.
         """
-        x, level = batch
-        x_hat, y_bits, z_bits = self.network(x, level, noise=self.train_rate)
+        x, level, former_latents = batch
+        new = len(x) - len(former_latents)
+        x_hat, y_bits, z_bits = self.network(x[:new], level[:new], noise=self.train_rate)
         bpp = (y_bits + z_bits) / (x.shape[-1] * x.shape[-2])
+        if len(former_latents):
+            x_hat = torch.cat([x_hat, self.network.synthesise(former_latents, level[new:])])
         distance, figures = distortion(x_hat, x, self.metric)
         lmbdas = LMBDAS[self.metric]
         lmbda = lmbda_at(level, lmbdas)
         weight = (lmbda / lmbdas[MIDDLE]) ** -0.5
         rate = bpp if self.train_rate else bpp.detach()
-        loss = (weight * (lmbda * distance + rate)).mean()
+        loss = ((weight * lmbda * distance).sum() + (weight[:new] * rate).sum()) / len(x)
         if self.train_rate:
             # Moves the medians and tails of the factorised prior, nothing else.
             loss = loss + 1e-3 * self.network.entropy_bottleneck.loss()
@@ -220,15 +251,27 @@ class CodecRecipe(AdamAlone):
             self.network, train_rate=config.part != "decoder", metric=config.metric
         )
         self.module.to(memory_format=torch.channels_last)
+        self.former: TrainableCdsr1 | None = None
+        if config.part == "transforms":
+            self.former = deepcopy(self.network).requires_grad_(False).to(device)
         smallest = config.patch_px * min(config.factors)
         self.images = ImageFolder(config.data, min_side_px=smallest)
 
-    def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor]:
-        """(x (B, 3, P, P) float in [0, 1], levels (B,))."""
+    def batch(self, step: int, rank: int) -> CodecBatch:
+        """Patches, their levels, and former latents of some where there is a former encoder."""
         c = self.config
         rng = batch_rng(c.seed, step, rank)
         patches = patch_batch(
             self.images, rng, count=c.batch, side_px=c.patch_px, factors=c.factors
         )
+        x = as_tensor(patches, self.device)
         level = spread_levels(rng, c.batch, LEVELS, self.device, bias=c.high_rate_bias)
-        return as_tensor(patches, self.device), level
+        latents = x.new_empty(0)
+        if self.former is not None:
+            level = level.roll(int(rng.integers(c.batch)))  # former latents are of any level
+            # On average; but the encoder learns from a patch of every step.
+            new = max(1, c.batch - int(FORMER_SHARE * c.batch + rng.random()))
+            if new < c.batch:
+                with torch.no_grad():
+                    latents = self.former.code(x[new:], level[new:])
+        return CodecBatch(x, level, latents)

@@ -17,6 +17,7 @@ from cdsrcodec.container import read_stream
 from cdsrcodec.errors import InputImageError, TrainingError
 from cdsrcodec.models.cdsr1 import LMBDAS
 from cdsrcodec.training.codec_recipe import (
+    CodecBatch,
     CodecRecipe,
     CodecRecipeConfig,
     RateDistortionObjective,
@@ -25,6 +26,7 @@ from cdsrcodec.training.codec_recipe import (
 )
 
 CPU = torch.device("cpu")
+NONE = torch.empty(0)  # of former latents
 DECODER = ("g_s.", "quality.g_s_scale16", "quality.g_s_scale8", "quality.log_gain_correction")
 
 
@@ -128,6 +130,53 @@ def test_the_part_transforms_trains_all_but_the_entropy_part(pictures: Path) -> 
     assert trained.module.train_rate
 
 
+def test_a_quarter_of_the_patches_are_latents_of_the_encoder_from_before(
+    pictures: Path, shipped: Path
+) -> None:
+    trained = recipe(pictures, shipped, part="transforms", batch=4)
+    first = trained.batch(0, 0)
+    assert first.former_latents.shape == (1, 224, 4, 4)
+    with torch.inference_mode():
+        x_hat = trained.network.synthesise(first.former_latents, first.level[3:])
+    assert psnr_db(first.x[3:], x_hat) > 25
+    levels = torch.stack([trained.batch(step, 0).level[3] for step in range(8)])
+    assert levels.min() < 3.5 < levels.max()
+    with torch.no_grad():
+        trained.network.g_a.head.weight.zero_()
+        trained.network.g_s.tail.weight.zero_()
+    assert torch.equal(trained.batch(0, 0).former_latents, first.former_latents)
+
+
+def test_of_two_patches_every_other_step_has_a_former_latent(pictures: Path) -> None:
+    trained = recipe(pictures, part="transforms")
+    former = [len(trained.batch(step, 0).former_latents) for step in range(40)]
+    assert set(former) == {0, 1}
+    assert 10 < sum(former) < 30
+    alone = recipe(pictures, part="transforms", batch=1)
+    assert not any(len(alone.batch(step, 0).former_latents) for step in range(12))
+
+
+def test_former_latents_train_the_synthesis_alone(pictures: Path, shipped: Path) -> None:
+    trained = recipe(pictures, shipped, part="transforms", batch=4)
+    x, level, former = trained.batch(0, 0)
+
+    def gradients(wanted: Tensor) -> tuple[float, Tensor, Tensor]:
+        torch.manual_seed(0)  # of the noise
+        trained.module.zero_grad()
+        loss, _ = trained.module(CodecBatch(torch.cat([x[:3], wanted]), level, former))
+        loss.backward()
+        heads = trained.network.g_a.head.weight.grad, trained.network.g_s.head.weight.grad
+        assert heads[0] is not None
+        assert heads[1] is not None
+        return float(loss.detach()), heads[0].clone(), heads[1].clone()
+
+    loss, analysis, synthesis = gradients(x[3:])
+    other_loss, other_analysis, other_synthesis = gradients(1 - x[3:])
+    assert other_loss > loss
+    torch.testing.assert_close(other_analysis, analysis)
+    assert not torch.allclose(other_synthesis, synthesis)
+
+
 def test_all_parameters_learn_at_one_rate(pictures: Path) -> None:
     trained = recipe(pictures)
     assert {trained.rate_factor(name) for name, _ in trained.module.named_parameters()} == {1.0}
@@ -150,7 +199,7 @@ class Fixed(nn.Module):
 def test_the_loss_weighs_rate_and_distortion_by_the_level() -> None:
     network = Fixed()
     objective = RateDistortionObjective(network, train_rate=True)  # type: ignore[arg-type]
-    batch = torch.zeros(2, 3, 10, 10), torch.tensor([0.0, 3.0])
+    batch = CodecBatch(torch.zeros(2, 3, 10, 10), torch.tensor([0.0, 3.0]), NONE)
     loss, metrics = objective(batch)
     low = (LMBDAS[0] * 255**2 * 0.01 + 1.0) * (LMBDAS[0] / 0.013) ** -0.5
     middle = LMBDAS[3] * 255**2 * 0.04 + 3.0
@@ -165,7 +214,7 @@ def test_the_loss_weighs_rate_and_distortion_by_the_level() -> None:
 def test_the_loss_can_be_of_ms_ssim() -> None:
     x = torch.rand(2, 3, 176, 176, generator=torch.Generator().manual_seed(0))
     objective = RateDistortionObjective(Fixed(), train_rate=True, metric="ms-ssim")  # type: ignore[arg-type]
-    loss, metrics = objective((x, torch.tensor([3.0, 3.0])))
+    loss, metrics = objective(CodecBatch(x, torch.tensor([3.0, 3.0]), NONE))
     bpp = 200 / 176**2
     assert float(metrics["bpp"]) == pytest.approx(bpp)
     assert 0.5 < float(metrics["ms_ssim"]) < 1
@@ -183,15 +232,16 @@ def test_a_patch_may_have_any_multiple_of_16_pixels(pictures: Path, shipped: Pat
 def test_without_the_rate_the_loss_has_no_gradient_of_it() -> None:
     network = Fixed()
     objective = RateDistortionObjective(network, train_rate=False)  # type: ignore[arg-type]
-    loss, _ = objective((torch.zeros(2, 3, 10, 10), torch.tensor([0.0, 3.0])))
+    loss, _ = objective(CodecBatch(torch.zeros(2, 3, 10, 10), torch.tensor([0.0, 3.0]), NONE))
     assert not loss.requires_grad
 
 
 def test_a_batch_is_pictures_in_0_to_1_and_a_level_each(pictures: Path) -> None:
-    x, level = recipe(pictures, batch=3).batch(0, 0)
+    x, level, former_latents = recipe(pictures, batch=3).batch(0, 0)
     assert (x.shape, x.dtype) == ((3, 3, 64, 64), torch.float32)
     assert 0 <= float(x.min()) < float(x.max()) <= 1
     assert level.shape == (3,)
+    assert len(former_latents) == 0
 
 
 def test_the_batch_of_a_step_and_rank_is_always_the_same(pictures: Path) -> None:
@@ -199,7 +249,7 @@ def test_the_batch_of_a_step_and_rank_is_always_the_same(pictures: Path) -> None
     for part, same in zip(trained.batch(4, 1), again.batch(4, 1), strict=True):
         assert torch.equal(part, same)
     for step, rank in ((4, 0), (5, 1)):
-        x, level = trained.batch(step, rank)
+        x, level, _ = trained.batch(step, rank)
         assert not torch.equal(x, again.batch(4, 1)[0])
         assert not torch.equal(level, again.batch(4, 1)[1])
 
