@@ -180,6 +180,28 @@ def calibrate(weights: Path, photographs: Path, output: Path) -> None:
 
 
 @train.command()
+@click.argument("weights", metavar="FOLDER", type=options.FILE)
+@click.argument("photographs", metavar="PHOTOS", type=options.FILE)
+@click.option("-o", "--output", type=options.FILE, required=True, help="Entropy part to write.")
+@debug_option
+def frequencies(weights: Path, photographs: Path, output: Path) -> None:
+    """Make an entropy part of cdsr1 whose tables are counted in photographs.
+
+    FOLDER holds an exported codec, PHOTOS pictures like those that are to be coded. Files that
+    are coded with the result have another tag than those of FOLDER.
+
+    Prints what the counted integers cost by the tables of FOLDER, and by the new ones.
+    """
+    from cdsrcodec.training.frequencies import count_frequencies
+
+    counted = count_frequencies(weights, photographs, output)
+    change = 100 * (counted.bits / counted.bits_before - 1)
+    before_bytes, after_bytes = counted.bits_before / 8, counted.bits / 8
+    click.echo(f"latents: {before_bytes:.0f} bytes before, {after_bytes:.0f} now ({change:+.2f} %)")
+    click.echo(f"{output}: written")
+
+
+@train.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=options.FILE)
 @click.option("-o", "--output", type=options.FILE, required=True, help="Folder for the mean.")
 @debug_option

@@ -71,7 +71,7 @@ def decode_symbols(data: bytes) -> Symbols:
         walk = model.prior.walk(z_symbols, height, width)
         for step in range(model.prior.steps):
             prediction = walk.predict(step)
-            runs.append(reader.read(prediction.indexes.numpy(), model.gaussian))
+            runs.append(reader.read(prediction.indexes.numpy(), model.latent))
             if step < model.prior.steps - 1:
                 reader.expect_more()
             walk.fill(step, prediction, torch.from_numpy(runs[-1]))

@@ -213,5 +213,5 @@ def _code_latent(
     walk = model.prior.walk(z_symbols, *y_gained.shape[2:])
     for symbols, indexes in round_along(model, walk, y_gained):
         runs.append(symbols)
-        writer.add(symbols, indexes, model.gaussian)
+        writer.add(symbols, indexes, model.latent)
     return runs

@@ -49,6 +49,9 @@ ROUNDING_REACH = 32
 Network = TypeVar("Network", bound=nn.Module)
 GAIN_PREFIX = "quality."
 """Of tensors in the entropy part that the transforms share."""
+GAUSSIAN, COUNTED = "gaussian", "counted"
+"""Prefixes of the tables of the latent: zero-mean Gaussians, and what takes their place in an
+entropy part that has it: frequencies counted in photographs (training.frequencies)."""
 
 
 class _Parts(NamedTuple):
@@ -79,7 +82,7 @@ class EntropyModel:
     """What every reader of a codec's streams must have, exactly as it was released."""
 
     prior: Prior
-    gaussian: TableSet
+    latent: TableSet
     hyper: TableSet
     gains: dict[str, Tensor]  # what of it the transforms need too
     metadata: dict[str, str]
@@ -92,9 +95,9 @@ class EntropyModel:
         r < n - o, which minimises error^2 + rounding_rate_weight * bits of the two.
         o = 1/2 never does; so it is beyond the reach, where symbols are rare.
         """
-        tables = np.arange(len(self.gaussian), dtype=np.uint8).repeat(ROUNDING_REACH + 1)
-        symbols = np.tile(np.arange(ROUNDING_REACH + 1, dtype=np.int32), len(self.gaussian))
-        bits = self.gaussian.bits(symbols, tables).reshape(len(self.gaussian), -1)
+        tables = np.arange(len(self.latent), dtype=np.uint8).repeat(ROUNDING_REACH + 1)
+        symbols = np.tile(np.arange(ROUNDING_REACH + 1, dtype=np.int32), len(self.latent))
+        bits = self.latent.bits(symbols, tables).reshape(len(self.latent), -1)
         saved_bits = np.diff(bits, axis=1, prepend=bits[:, :1])
         saved_bits[:, -1] = 0
         # (r - (n - 1))^2 - (r - n)^2 = 1 - 2 (n - r)
@@ -132,11 +135,13 @@ def entropy_model(entry: CodecEntry) -> EntropyModel:
     """
     tensors, metadata = _read_weights(entry.entropy_file)
     gains = {name: tensor for name, tensor in tensors.items() if name.startswith(GAIN_PREFIX)}
-    gaussian, hyper = _tables(tensors, "gaussian"), _tables(tensors, "z")
-    return EntropyModel(_PARTS[entry.name].prior(tensors), gaussian, hyper, gains, metadata)
+    is_counted = entry.former_tag is None and f"{COUNTED}.counts" in tensors
+    latent, hyper = tables_of(tensors, COUNTED if is_counted else GAUSSIAN), tables_of(tensors, "z")
+    return EntropyModel(_PARTS[entry.name].prior(tensors), latent, hyper, gains, metadata)
 
 
-def _tables(tensors: dict[str, Tensor], prefix: str) -> TableSet:
+def tables_of(tensors: Mapping[str, Tensor], prefix: str) -> TableSet:
+    """The tables GAUSSIAN, COUNTED or "z" of an entropy part."""
     counts, lengths, lows = (
         tensors[f"{prefix}.{name}"].numpy() for name in ("counts", "lengths", "lows")
     )

@@ -95,8 +95,8 @@ class TableSet:
             self._models[index] = constriction.stream.model.Categorical(weights, perfect=False)
         return self._models[index]
 
-    def bits(self, symbols: NDArray[np.int32], indexes: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Ideal code length of each symbol in bits; an escaped one costs the escape alone.
+    def entries(self, symbols: NDArray[np.int32], indexes: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Where in `counts` each symbol is, or its escape.
 
         Args:
             symbols: (n,).
@@ -105,7 +105,17 @@ class TableSet:
         lows, lengths = self.lows[indexes], self.lengths[indexes]
         slots = symbols - lows
         slots = np.where((slots < 0) | (slots >= lengths), lengths - 1, slots)
-        bits: NDArray[np.float64] = self._costs[self._starts[indexes] + slots]
+        entries: NDArray[np.int64] = self._starts[indexes] + slots
+        return entries
+
+    def bits(self, symbols: NDArray[np.int32], indexes: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Ideal code length of each symbol in bits; an escaped one costs the escape alone.
+
+        Args:
+            symbols: (n,).
+            indexes: (n,) table of each symbol.
+        """
+        bits: NDArray[np.float64] = self._costs[self.entries(symbols, indexes)]
         return bits
 
     @cached_property

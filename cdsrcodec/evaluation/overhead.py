@@ -54,7 +54,7 @@ def measure(
     for step in range(model.prior.steps):
         prediction = walk.predict(step)
         run = symbols.runs[1 + step]
-        bits += model.gaussian.bits(run, prediction.indexes.numpy()).sum()
+        bits += model.latent.bits(run, prediction.indexes.numpy()).sum()
         walk.fill(step, prediction, torch.from_numpy(run))
     with torch.inference_mode():
         medians = network.entropy_bottleneck.quantiles[:, :, 1][None, :, :, None]

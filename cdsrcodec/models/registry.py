@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -42,7 +42,9 @@ class Codec:
         qualities: all that it codes at, rising.
         folder: of its weights in the package; None if they are installed.
         takes_effort: whether its encoder refines latents.
-        former_tags: of entropy parts in the package that only earlier versions wrote with.
+        former_tags: of entropy parts in the package that only earlier versions wrote with,
+            and the tag of the file that each is in; the current one holds a former part as its
+            networks and Gaussian tables, without the counted tables.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Codec:
     qualities: tuple[float, ...]
     folder: Path | None = None
     takes_effort: bool = False
-    former_tags: tuple[str, ...] = ()
+    former_tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def takes_whole_qualities(self) -> bool:
@@ -69,6 +71,7 @@ class CodecEntry:
         metric: what they were trained for.
         quality: the one that they are for; None for all.
         former_tag: of an entropy part that only earlier versions wrote with.
+        file_tag: of the file that the former part is in.
     """
 
     name: str
@@ -77,11 +80,13 @@ class CodecEntry:
     metric: str = DEFAULT_METRIC
     quality: int | None = None
     former_tag: str | None = None
+    file_tag: str | None = None
 
     @property
     def entropy_file(self) -> Path:
         """Integer networks, tables and gains: what decides which streams can be read."""
-        suffix = "" if self.former_tag is None else f"-{self.former_tag}"
+        has_own_file = self.former_tag is not None and self.former_tag == self.file_tag
+        suffix = f"-{self.former_tag}" if has_own_file else ""
         return self.folder / f"entropy{suffix}.safetensors"
 
     @property
@@ -106,18 +111,19 @@ class CodecEntry:
         return self.quality
 
     def entropy_tag(self) -> bytes:
-        """First 4 bytes of the SHA-256 of the entropy file.
+        """First 4 bytes of the SHA-256 of the entropy file, or of the one that a former part had.
 
         Raises:
             ModelError: the file is not there, or not the one that an installed model is named by.
         """
         tag = _file_tag(self.entropy_file)
-        if not self.is_named_by(tag):
+        is_right = self.is_named_by(tag) if self.file_tag is None else tag.hex() == self.file_tag
+        if not is_right:
             raise ModelError(
                 f"{self.entropy_file}: not the weights that were installed, their tag is "
                 f"{tag.hex()}. hint: {how_to_mend(self.entropy_file)}"
             )
-        return tag
+        return tag if self.former_tag is None else bytes.fromhex(self.former_tag)
 
     def is_named_by(self, tag: bytes) -> bool:
         """Whether the name of folder or file agrees with an entropy tag, where it has one."""
@@ -137,7 +143,7 @@ CODECS = {
             _REAL_QUALITIES,
             WEIGHTS_FOLDER / CDSR1,
             takes_effort=True,
-            former_tags=("72383f26",),  # up to 0.4.0
+            former_tags={"72383f26": "72383f26", "b27b82ab": "b27b82ab"},  # to 0.4.0, to 0.6.0
         ),
         Codec(BMSHJ2018_HYPERPRIOR, {"mse": 2, "ms-ssim": 3}, tuple(map(float, range(1, 9)))),
         Codec(
@@ -236,8 +242,10 @@ def former_entries_of(name: str, metric: str = DEFAULT_METRIC) -> list[CodecEntr
     """
     codec = _find(name)
     return [
-        CodecEntry(name, codec.model_ids[metric], codec.folder, metric, former_tag=tag)
-        for tag in codec.former_tags
+        CodecEntry(
+            name, codec.model_ids[metric], codec.folder, metric, former_tag=tag, file_tag=file_tag
+        )
+        for tag, file_tag in codec.former_tags.items()
         if codec.folder is not None
     ]
 

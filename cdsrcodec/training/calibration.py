@@ -35,7 +35,7 @@ from cdsrcodec.models.float_twin import FloatTwin, dequantise_layer
 from cdsrcodec.models.integer_layers import GRIDS, INPUTS, KNOWN, input_grid, output_grid
 from cdsrcodec.models.registry import CodecEntry, codec_named
 from cdsrcodec.training.integers import regrid
-from cdsrcodec.training.patches import ImageFolder
+from cdsrcodec.training.patches import ImageFolder, middles
 from cdsrcodec.training.storage import write_tensors
 
 PHOTOGRAPHS = 96  # of the folder, evenly spaced by name
@@ -139,15 +139,14 @@ def calibrate(weights: Path, photographs: Path, target: Path) -> dict[str, int]:
 def _activities(entry: CodecEntry, images: ImageFolder) -> dict[str, Activity]:
     """Of the inputs of the layers of INPUTS, while photographs are coded at all LEVELS."""
     twin = float_networks(entry, torch.device("cpu"))
-    count = min(PHOTOGRAPHS, len(images))
-    middles = [_middle(images[index * len(images) // count]) for index in range(count)]
+    pictures = middles(images, PHOTOGRAPHS, SIDE_PX)
     activities = {name: Activity() for name in INPUTS}
     for level in LEVELS:
         with ExitStack() as hooks:
             for name, activity in activities.items():
                 see = partial(_see, activity, level)
                 hooks.enter_context(_layer_of(twin, name).register_forward_pre_hook(see))
-            for pixels in middles:
+            for pixels in pictures:
                 _code(entry, twin, pixels, level)
     return activities
 
@@ -160,11 +159,6 @@ def _layer_of(twin: FloatTwin, name: str) -> nn.Module:
     network, _, path = name.partition(".")
     module: nn.Module = twin._asdict()[network].get_submodule(path)
     return module
-
-
-def _middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    top, left = ((side - SIDE_PX) // 2 for side in pixels.shape[:2])
-    return np.ascontiguousarray(pixels[top : top + SIDE_PX, left : left + SIDE_PX])
 
 
 @torch.inference_mode()

@@ -78,7 +78,8 @@ def tabulate_bottleneck(bottleneck: EntropyBottleneck) -> tuple[TableSet, Tensor
     return TableSet.from_probabilities(probabilities, lows), medians.to(torch.int32)
 
 
-def _table_tensors(prefix: str, tables: TableSet) -> dict[str, Tensor]:
+def table_tensors(prefix: str, tables: TableSet) -> dict[str, Tensor]:
+    """Tables as an entropy part holds them under a prefix."""
     arrays: dict[str, NDArray[np.int32]] = {
         "counts": tables.counts,
         "lengths": tables.lengths,
@@ -153,8 +154,8 @@ def _entropy_part(network: TrainableCdsr1) -> tuple[dict[str, Tensor], dict[str,
             )
         tensors |= {f"{name}.{part}": tensor for part, tensor in layer.items()}
     z_tables, medians = tabulate_bottleneck(network.entropy_bottleneck)
-    tensors |= _table_tensors("z", z_tables) | {"z.medians": medians}
-    tensors |= _table_tensors("gaussian", gaussian_tables())
+    tensors |= table_tensors("z", z_tables) | {"z.medians": medians}
+    tensors |= table_tensors("gaussian", gaussian_tables())
     return tensors | _half({"quality.log_gain": network.quality.log_gain}), bounds
 
 

@@ -106,6 +106,18 @@ def _decoder_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+def middles(images: ImageFolder, count: int, side_px: int) -> list[NDArray[np.uint8]]:
+    """Squares of side_px out of the middles of `count` pictures, evenly spaced, or of all."""
+    count = min(count, len(images))
+    pictures = (images[index * len(images) // count] for index in range(count))
+    return [_middle(pixels, side_px) for pixels in pictures]
+
+
+def _middle(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    top, left = ((side - side_px) // 2 for side in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + side_px, left : left + side_px])
+
+
 def random_crop(
     pixels: NDArray[np.uint8], side_px: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:

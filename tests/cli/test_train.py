@@ -391,6 +391,19 @@ def test_an_exported_codec_is_calibrated(
     assert "prior.shared.1.weight" in load_file(target)
 
 
+def test_the_tables_of_an_exported_codec_are_counted(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdsrcodec.training.frequencies.PHOTOGRAPHS", 1)
+    target = tmp_path / "entropy.safetensors"
+    done = run("train", "frequencies", SHIPPED, ROOT / "sample_images", "-o", target)
+    assert done.exit_code == 0
+    change, last = done.stdout.splitlines()
+    assert re.fullmatch(r"latents: \d+ bytes before, \d+ now \([+-]\d+\.\d\d %\)", change)
+    assert last == f"{target}: written"
+    assert "counted.counts" in load_file(target)
+
+
 def test_the_studies_codec_is_trained_exported_and_imported(
     run: Run,
     pictures: Path,

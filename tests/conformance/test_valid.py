@@ -112,7 +112,7 @@ def test_symbols_outside_their_tables_are_among_them() -> None:
     z_symbols, first_step = symbols.runs[:2]
     walk = model.prior.walk(torch.from_numpy(z_symbols.reshape(1, 128, 1, 1)), height, width)
     indexes = walk.predict(0).indexes.numpy()
-    assert (np.abs(first_step) > model.gaussian.highs[indexes]).sum() > 0
+    assert (np.abs(first_step) > model.latent.highs[indexes]).sum() > 0
 
 
 def test_the_document_lists_every_model_that_is_read() -> None:

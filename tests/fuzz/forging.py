@@ -38,7 +38,7 @@ def forge_stream(rng: Random, entry: CodecEntry | None = None) -> bytes:
             prediction = walk.predict(step)
             indexes = prediction.indexes.numpy()
             runs.append(_draw_symbols(rng, len(indexes)))
-            writer.add(runs[-1], indexes, model.gaussian)
+            writer.add(runs[-1], indexes, model.latent)
             walk.fill(step, prediction, torch.from_numpy(runs[-1]))
     quality_code, crc = rng.randint(0, MAX_QUALITY_CODE), symbol_crc(runs)
     if entry.quality is not None:

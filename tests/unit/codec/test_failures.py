@@ -117,7 +117,7 @@ def test_coded_data_that_end_early_cost_no_work_beyond_their_end(
     walk = model.prior.walk(torch.from_numpy(symbols[0].reshape(1, -1, *size)), height, width)
     for step, run in enumerate(symbols[1:runs]):
         prediction = walk.predict(step)
-        writer.add(run, prediction.indexes.numpy(), model.gaussian)
+        writer.add(run, prediction.indexes.numpy(), model.latent)
         walk.fill(step, prediction, torch.from_numpy(run))
     predicted: list[int] = []
     predict = LatentWalk.predict

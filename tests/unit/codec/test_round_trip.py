@@ -78,7 +78,7 @@ def test_a_file_is_hardly_larger_than_its_symbols_ideal_code(
         walk = model.prior.walk(torch.from_numpy(z_symbols.reshape(1, 128, *size)), 12, 16)
         for step, symbols in enumerate(runs):
             prediction = walk.predict(step)
-            bits += model.gaussian.bits(symbols, prediction.indexes.numpy()).sum()
+            bits += model.latent.bits(symbols, prediction.indexes.numpy()).sum()
             walk.fill(step, prediction, torch.from_numpy(symbols))
         file_bytes += len(data)
         ideal_bytes += bits / 8

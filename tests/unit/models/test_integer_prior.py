@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cdsrcodec.codec.loading import EntropyModel
+from cdsrcodec.codec.loading import GAUSSIAN, EntropyModel, tables_of
 from cdsrcodec.layers.integer import (
     ACTIVATION_LIMIT,
     FLOAT32_LIMIT,
@@ -70,8 +70,7 @@ def tensors() -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def former() -> dict[str, Tensor]:
     """The entropy part of versions up to 0.4.0."""
-    (entry,) = former_entries_of("cdsr1")
-    return load_file(entry.entropy_file)
+    return load_file(former_entries_of("cdsr1")[0].entropy_file)
 
 
 def layer_of(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
@@ -190,7 +189,7 @@ def test_each_step_predicts_what_the_float_networks_predict(
         known = (clamp_activation(walk.known) / ONE).float()
         means, log_scales = float_networks.prior.parameters_at(step, features, known)
         indexes = (log_scales - math.log(SCALE_MIN)) / LOG_SCALE_STEP
-        indexes = LatentWalk.gather(step, indexes.round().clamp(0, len(model.gaussian) - 1))
+        indexes = LatentWalk.gather(step, indexes.round().clamp(0, len(model.latent) - 1))
         mean_errors = (prediction.means / ONE - LatentWalk.gather(step, means)).abs()
         index_errors = (prediction.indexes.double() - indexes).abs()
         assert mean_errors.max() < 1
@@ -202,15 +201,20 @@ def test_each_step_predicts_what_the_float_networks_predict(
 
 @pytest.mark.parametrize("quality", QUALITIES)
 def test_integers_cost_less_than_half_a_percent_of_rate(
-    model: EntropyModel, float_networks: FloatNetworks, coded: Code, quality: float
+    model: EntropyModel,
+    tensors: dict[str, Tensor],
+    float_networks: FloatNetworks,
+    coded: Code,
+    quality: float,
 ) -> None:
     integer_bits = float_bits = 0.0
+    gaussians = tables_of(tensors, GAUSSIAN)
     for name in PICTURES:
         picture = coded(name, quality)
         walk = LatentWalk(prior_of(model), z_symbols_of(picture), *picture.y_gained.shape[2:])
         for step, symbols in enumerate(picture.runs[1:]):
             prediction = walk.predict(step)
-            integer_bits += model.gaussian.bits(symbols, prediction.indexes.numpy()).sum()
+            integer_bits += gaussians.bits(symbols, prediction.indexes.numpy()).sum()
             walk.fill(step, prediction, torch.from_numpy(symbols))
         # The float prior walks by itself: its own means, its own rounding.
         features = float_features(float_networks, model, picture)
@@ -281,7 +285,7 @@ def test_extreme_symbols_keep_predictions_in_range(model: EntropyModel) -> None:
         prediction = walk.predict(step)
         assert prediction.means.abs().max() <= ACTIVATION_LIMIT
         assert prediction.indexes.min() >= 0
-        assert prediction.indexes.max() < len(model.gaussian)
+        assert prediction.indexes.max() < len(model.latent)
         assert torch.equal(prediction.means, prediction.means.round())
         sign = -1 if step % 2 else 1
         extreme = torch.full((len(prediction.means),), sign * 32767, dtype=torch.int32)

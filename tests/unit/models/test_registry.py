@@ -84,23 +84,32 @@ def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
 
 def test_streams_of_earlier_versions_are_read_with_the_entropy_part_that_wrote_them() -> None:
     current = codec_named("cdsr1")
-    (former,) = former_entries_of("cdsr1")
-    assert former.entropy_tag().hex() == former.former_tag == "72383f26"
-    assert codec_of_stream(header(1, former.entropy_tag())) == former
-    assert former not in (*shipped(), *entries_of("cdsr1"))
-    assert former.files[1:] == current.files[1:]
-    assert former.entropy_tag() != current.entropy_tag()
+    formers = former_entries_of("cdsr1")
+    assert [former.former_tag for former in formers] == ["72383f26", "b27b82ab"]
+    for former in formers:
+        assert former.entropy_tag().hex() == former.former_tag
+        assert codec_of_stream(header(1, former.entropy_tag())) == former
+        assert former not in (*shipped(), *entries_of("cdsr1"))
+        assert former.files[1:] == current.files[1:]
+        assert former.entropy_tag() != current.entropy_tag()
+    own, shared = (former.entropy_file for former in formers)
+    assert own.name == "entropy-72383f26.safetensors"
+    assert shared == current.entropy_file
     assert former_entries_of(HYPERPRIOR) == []
 
 
+@pytest.mark.parametrize(
+    ("tag", "file"),
+    [("72383f26", "entropy-72383f26.safetensors"), ("b27b82ab", "entropy.safetensors")],
+)
 def test_a_former_entropy_part_that_was_exchanged_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tag: str, file: str
 ) -> None:
     (tmp_path / "entropy.safetensors").write_text("current")
     (tmp_path / "entropy-72383f26.safetensors").write_text("other")
     monkeypatch.setitem(CODECS, "cdsr1", replace(CODECS["cdsr1"], folder=tmp_path))
-    with pytest.raises(ModelError, match=r"entropy-72383f26\.safetensors: not the weights"):
-        codec_of_stream(header(1, bytes.fromhex("72383f26")))
+    with pytest.raises(ModelError, match=rf"{file}: not the weights"):
+        codec_of_stream(header(1, bytes.fromhex(tag)))
 
 
 def test_an_unknown_model_is_refused() -> None:

@@ -34,7 +34,7 @@ def _few_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
     """A codec as export leaves it: the shipped one, with its entropy part of 0.4.0."""
-    (former,) = former_entries_of("cdsr1")
+    former = former_entries_of("cdsr1")[0]
     folder = tmp_path / "exported"
     folder.mkdir()
     shutil.copy(former.entropy_file, folder / "entropy.safetensors")
