@@ -256,7 +256,7 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
         )
     ((file_name, settings),) = kinds
     mean = {
-        # Integers are constants of the network, and the same in all.
+        # Integers are constants of the network, or count batches, which nothing rests on.
         name: torch.stack([s[name] for s in states]).mean(0) if t.is_floating_point() else t
         for name, t in states[0].items()
     }

@@ -294,7 +294,9 @@ def test_a_step_that_is_skipped_changes_nothing(tmp_path: Path) -> None:
 
     def on_step(report: StepReport) -> None:
         reports.append(report)
-        states.append(weights(recipe.module) | {"average": loop.averages[0].clone()})
+        states.append(
+            weights(recipe.module) | {"average": loop.averages.tensors["layer.weight"].clone()}
+        )
 
     loop = TrainingLoop(recipe, config(tmp_path, steps=4), ALONE, on_step)
     loop.run()
