@@ -148,10 +148,12 @@ def _run(
     metadata: dict[str, str],
 ) -> Path:
     target = loop_config.output / file_name
-    precision = resolve_precision(loop_config.precision, device)
     with joined_group(device) as group:
         recipe = build(group.device)
-        config = replace(loop_config, precision=precision)
+        # Asked of its own GPU, which others of the group have not touched.
+        config = replace(
+            loop_config, precision=resolve_precision(loop_config.precision, group.device)
+        )
         state = TrainingLoop(recipe, config, group, on_step).run()
         if group.rank == 0:
             write_tensors(target, _float_weights(state, prefix), metadata)
