@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from cdsrcodec.errors import TrainingError
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.training.averaging import Averages
 from cdsrcodec.training.distributed import Group
 from cdsrcodec.training.gradient_guard import GradientGuard
@@ -29,6 +30,10 @@ from cdsrcodec.training.storage import make_folder, read_checkpoint, write_check
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.csv"
 LOG_STEPS = 10  # steps between rows of the log
+OUT_OF_MEMORY = (
+    "out of memory. hint: a smaller --batch or --patch needs less; the run goes on from its "
+    "checkpoint where there is one"
+)
 OTHER_RECIPE = (
     "the checkpoint is of another recipe. hint: name another --output, or remove it to start anew"
 )
@@ -175,12 +180,19 @@ class TrainingLoop:
         """Train to the end of the budget; return the averaged state dict.
 
         An interruption or a signal leaves a checkpoint of the last whole step.
+
+        Raises:
+            TrainingError: memory runs out, also that of a GPU.
+            FileAccessError: a checkpoint or the log cannot be written.
         """
         wrapped = self.group.wrap(self.module)
         self.module.train()
         self._begin_s = time.monotonic()
         try:
-            self._train(wrapped)
+            with one_memory_error():
+                self._train(wrapped)
+        except MemoryError as error:
+            raise TrainingError(OUT_OF_MEMORY) from error
         except Exception:
             raise
         except BaseException:

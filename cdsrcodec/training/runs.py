@@ -96,7 +96,7 @@ def train_codec(
 
     Raises:
         InputImageError: no training images.
-        TrainingError: weights or checkpoint do not fit.
+        TrainingError: weights or checkpoint do not fit, or memory runs out in a step.
         FileAccessError: the images cannot be read, or the output not written.
     """
     build: Callable[[torch.device], Recipe]

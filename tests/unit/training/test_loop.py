@@ -402,6 +402,24 @@ def test_what_was_trained_before_control_c_is_kept(
     assert [step for step, _ in recipe.asked] == [4, 5]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+    ids=["GPU", "CPU"],
+)
+def test_a_step_that_memory_does_not_suffice_for_is_one_line(
+    tmp_path: Path, error: Exception
+) -> None:
+    def refuse() -> None:
+        raise error
+
+    with pytest.raises(TrainingError, match=r"^out of memory\. hint: a smaller --batch"):
+        TrainingLoop(TinyRecipe(tick=refuse), config(tmp_path), ALONE).run()
+
+
 @pytest.mark.parametrize("place", ["run before its first step", "half of a step"])
 def test_control_c_saves_nothing_but_whole_new_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
