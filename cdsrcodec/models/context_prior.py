@@ -69,22 +69,19 @@ def round_straight_through(x: Tensor) -> Tensor:
     return x + (x.round() - x).detach()
 
 
-def round_residual(residual: Tensor, scales: Tensor) -> Tensor:
-    """Nearest integer, straight through; the scales do not matter."""
-    return round_straight_through(residual)
-
-
 def round_rate_aware(residual: Tensor, scales: Tensor) -> Tensor:
     """What the encoder codes: the nearest integer, or the next one towards zero.
 
     Of the two it takes the one with the smaller error^2 + ROUNDING_RATE_WEIGHT * bits.
-    Float twin of codec.rounding, without gradient, for training decoders.
+    Float twin of codec.rounding; gradients pass straight through to the residual alone.
     """
-    nearest = residual.round()
-    lower = nearest - nearest.sign()
-    saved_bits = gaussian_bits(nearest, scales) - gaussian_bits(lower, scales)
-    added_error = (residual - lower).square() - (residual - nearest).square()
-    return torch.where(ROUNDING_RATE_WEIGHT * saved_bits > added_error, lower, nearest)
+    with torch.no_grad():
+        nearest = residual.round()
+        lower = nearest - nearest.sign()
+        saved_bits = gaussian_bits(nearest, scales) - gaussian_bits(lower, scales)
+        added_error = (residual - lower).square() - (residual - nearest).square()
+        symbols = torch.where(ROUNDING_RATE_WEIGHT * saved_bits > added_error, lower, nearest)
+    return symbols + (residual - residual.detach())
 
 
 def to_scales(log_scales: Tensor) -> Tensor:
@@ -140,7 +137,7 @@ class ContextPrior(nn.Module):
         return means, log_scales
 
     def forward(
-        self, features: Tensor, y_gained: Tensor, quantise: Quantiser = round_residual
+        self, features: Tensor, y_gained: Tensor, quantise: Quantiser = round_rate_aware
     ) -> PriorOutput:
         """Walk the four steps with the true latent.
 

@@ -30,7 +30,7 @@ from cdsrcodec.layers.integer import (
     IntegerConv,
     integer_leaky_relu_,
 )
-from cdsrcodec.models.context_prior import crop_like, round_rate_aware
+from cdsrcodec.models.context_prior import crop_like
 from cdsrcodec.models.float_twin import FloatTwin, dequantise_layer
 from cdsrcodec.models.integer_layers import GRIDS, INPUTS, KNOWN, input_grid, output_grid
 from cdsrcodec.models.registry import CodecEntry, codec_named
@@ -174,7 +174,7 @@ def _code(entry: CodecEntry, twin: FloatTwin, pixels: NDArray[np.uint8], level: 
     y_gained, z = analyse(entry, pixels, level, torch.device("cpu"))
     medians = (entropy_model(entry).prior.medians / ONE).float()
     z_hat = (z - medians).round() + medians
-    twin.prior(crop_like(twin.h_s(z_hat), y_gained), y_gained, round_rate_aware)
+    twin.prior(crop_like(twin.h_s(z_hat), y_gained), y_gained)
 
 
 def _drift(name: str, weight: Tensor, inputs: Grid, activity: Activity) -> Tensor:

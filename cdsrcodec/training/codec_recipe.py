@@ -28,8 +28,6 @@ from cdsrcodec.models.context_prior import (
     HyperSynthesis,
     crop_like,
     gaussian_bits,
-    round_rate_aware,
-    round_residual,
     round_straight_through,
 )
 from cdsrcodec.training.compressai import EntropyBottleneck
@@ -78,7 +76,7 @@ class TrainableCdsr1(nn.Module):
         """The gained latent (B, 224, H/16, W/16) that files of x at levels (B,) hold."""
         y_gained, z = self.analyse(x, level)
         features = crop_like(self.h_s(self.quantise_z(z)), y_gained)
-        y_hat_gained: Tensor = self.prior(features, y_gained, round_rate_aware).y_hat_gained
+        y_hat_gained: Tensor = self.prior(features, y_gained).y_hat_gained
         return y_hat_gained
 
     def synthesise(self, y_hat_gained: Tensor, level: Tensor) -> Tensor:
@@ -110,7 +108,7 @@ class TrainableCdsr1(nn.Module):
         z_hat = self.quantise_z(z)
         _, z_likelihoods = self.entropy_bottleneck(z.float(), training=noise)
         features = crop_like(self.h_s(z_hat), y_gained)
-        out = self.prior(features, y_gained, round_residual if noise else round_rate_aware)
+        out = self.prior(features, y_gained)
         rated = y_gained if noise else out.y_hat_gained
         residual = rated - out.means
         if noise:

@@ -22,7 +22,7 @@ from cdsrcodec.layers.blocks import at_level, freeze
 from cdsrcodec.layers.gdn import Gdn
 from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.models.cdsr1 import LEVELS
-from cdsrcodec.models.context_prior import crop_like, round_rate_aware
+from cdsrcodec.models.context_prior import crop_like
 from cdsrcodec.models.gained_hyperprior import GAIN_LEVELS, GainedDecoder
 from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR_GAIN, CDSR1, CODECS, CodecEntry
 from cdsrcodec.sr.latent import LatentUpscaler
@@ -82,7 +82,7 @@ class FrozenCdsr1:
         network = self.network
         y_gained, z = network.analyse(x, level)
         features = crop_like(network.h_s(network.quantise_z(z)), y_gained)
-        out = network.prior(features, y_gained, round_rate_aware)
+        out = network.prior(features, y_gained)
         y_hat: Tensor = out.y_hat_gained * network.quality.inverse_gain(level)
         return y_hat
 

@@ -28,7 +28,6 @@ from cdsrcodec.models.context_prior import (
     HyperSynthesis,
     crop_like,
     gaussian_bits,
-    round_rate_aware,
     step_masks,
 )
 from cdsrcodec.models.float_twin import LOG_SCALE_STEP, dequantise_layer
@@ -215,7 +214,7 @@ def test_integers_cost_less_than_half_a_percent_of_rate(
             walk.fill(step, prediction, torch.from_numpy(symbols))
         # The float prior walks by itself: its own means, its own rounding.
         features = float_features(float_networks, model, picture)
-        out = float_networks.prior(features, picture.y_gained, round_rate_aware)
+        out = float_networks.prior(features, picture.y_gained)
         float_bits += gaussian_bits(out.y_hat_gained - out.means, out.scales).sum().item()
     assert float_bits > 0
     assert abs(integer_bits / float_bits - 1) < 0.005
