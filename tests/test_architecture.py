@@ -72,6 +72,7 @@ LIGHT_UNITS = {PACKAGE, "__main__", "api", "cli", "pillow", "thumbnailer"}
 HEAVY = {
     "compressai", "constriction", "fsspec", "numpy", "ray", "safetensors", "scipy", "torch",
 }  # fmt: skip
+MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 70
 FORBIDDEN_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 
 
@@ -148,6 +149,15 @@ def test_module_imports_the_packages_of_its_unit_only(module: str) -> None:
     # The type checker's own stubs, which nothing imports when it runs.
     third_party = packages - sys.stdlib_module_names - {"_typeshed"}
     assert third_party <= THIRD_PARTY[unit_of(module)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_and_its_functions_are_short(module: str) -> None:
+    text = MODULES[module].read_text(encoding="utf-8")
+    functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)]
+    lengths = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions}
+    assert text.count("\n") <= MAX_MODULE_LINES
+    assert {name for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == set()
 
 
 def test_no_module_imports_itself_through_others() -> None:

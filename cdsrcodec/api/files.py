@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,34 +71,29 @@ def encode_file(
 
     Raises:
         FileAccessError, OutputExistsError: about source or target.
-        ValueError: target has the name of a picture; and as encode.
-        CdsrError: as encode.
+        CdsrError, ValueError: as encode, and of a target that has the name of a picture.
     """
     from cdsrcodec.chunks.sidecar import chunks_of
     from cdsrcodec.codec import encode_pixels, resolve_device
-    from cdsrcodec.imageio.reader import read_picture
-    from cdsrcodec.imageio.writer import write_bytes
+    from cdsrcodec.imageio import reader, writer
 
     begin_s = time.perf_counter()
     source, target = Path(source), Path(target)
     goal = goal_of(quality, target_size_bytes, target_bpp, target_psnr_db)
     _check_stream_output(target, source, overwrite=overwrite)
     torch_device = resolve_device(device)
-    picture = reduced(read_picture(source, max_pixels=max_pixels), downscale)
+    code = partial(encode_pixels, quality=goal, codec=codec, metric=metric, effort=effort)
+    picture = reduced(reader.read_picture(source, max_pixels=max_pixels), downscale)
     with _about(source):
-        data = encode_pixels(
+        data = code(
             picture.pixels,
-            quality=goal,
-            codec=codec,
-            metric=metric,
             device=torch_device,
-            effort=effort,
             chunks=chunks_of(picture, strip),
             max_memory_bytes=max_memory_bytes,
             on_step=on_step,
         )
     psnr_db = _psnr_rgb_db(picture, data, torch_device, max_memory_bytes) if measure_psnr else None
-    write_bytes(data, target, like=source if keep_attributes else None, overwrite=overwrite)
+    writer.write_bytes(data, target, like=source if keep_attributes else None, overwrite=overwrite)
     return _encode_report(picture, data, psnr_db, time.perf_counter() - begin_s, torch_device)
 
 

@@ -6,12 +6,19 @@ python -m cdsrcodec.evaluation.showcase sample_images/cat.png docs/images/sample
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from cdsrcodec import api
+from cdsrcodec.container import Limits
+from cdsrcodec.evaluation.scripts import exit_code
+from cdsrcodec.imageio.reader import read_rgb
+from cdsrcodec.imageio.writer import write_bytes
+from cdsrcodec.sr.registry import UPSCALE
 
 CROP_PX = (100, 45, 240, 165)  # left, top, right, bottom in the native picture
 CAPTION_PX = 24
@@ -43,7 +50,7 @@ def compose(
     """Three panels of one crop: the original, native decoding, `--sr 4`.
 
     Args:
-        picture: the original; it is coded whole.
+        picture: the original, RGB; it is coded whole.
         quality: 1 to 8.
         crop_px: what is shown. The native pictures are enlarged by repeating pixels.
 
@@ -51,14 +58,14 @@ def compose(
         The panels side by side, each four times as large as the crop.
     """
     data = api.encode(picture, quality=quality)
-    left_px, top_px, right_px, bottom_px = (4 * side for side in crop_px)
+    left_px, top_px, right_px, bottom_px = (UPSCALE * side for side in crop_px)
     size = (right_px - left_px, bottom_px - top_px)
     bytes_text = f"{len(data)} bytes"
     native = [
         image.crop(crop_px).resize(size, Image.Resampling.NEAREST)
-        for image in (picture.convert("RGB"), api.decode(data))
+        for image in (picture, api.decode(data))
     ]
-    large = api.decode(data, sr=4).crop((left_px, top_px, right_px, bottom_px))
+    large = api.decode(data, sr=UPSCALE).crop((left_px, top_px, right_px, bottom_px))
     panels = [
         captioned(native[0], f"original, {picture.width}x{picture.height}"),
         captioned(native[1], f"decode, quality {quality:g}, {bytes_text}"),
@@ -67,17 +74,26 @@ def compose(
     return in_grid([panels])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the sheet of a picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the sheet of a picture; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cdsrcodec.evaluation.showcase", description=__doc__
+    )
     parser.add_argument("picture", type=Path)
-    parser.add_argument("output", type=Path)
+    parser.add_argument("output", type=Path, help="a PNG")
     parser.add_argument("--quality", type=float, default=5.0)
     parser.add_argument("--crop", type=int, nargs=4, default=CROP_PX, metavar="PX")
-    options = parser.parse_args(arguments)
-    with Image.open(options.picture) as picture:
-        compose(picture, options.quality, tuple(options.crop)).save(options.output, optimize=True)
+    args = parser.parse_args(argv)
+
+    def run() -> None:
+        """Write the sheet."""
+        picture = Image.fromarray(read_rgb(args.picture, max_pixels=Limits().max_pixels))
+        file = io.BytesIO()
+        compose(picture, args.quality, tuple(args.crop)).save(file, "PNG", optimize=True)
+        write_bytes(file.getvalue(), args.output)
+
+    return exit_code(run)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

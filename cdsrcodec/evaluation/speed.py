@@ -3,7 +3,8 @@
     python -m cdsrcodec.evaluation.speed IMAGE
 
 Everything runs in turns in one session, after one round to warm up, and medians are
-compared: a machine that slows down then slows both sides of a ratio.
+compared: a machine that slows down then slows both sides of a ratio. Both run on the CPU, also
+where there is a GPU.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from cdsrcodec.sr.rrdbnet import RrdbNet
 CORE_SIZE_PX = (510, 340)  # a quarter of the usual 2K pictures of 4x
 STARTUP_SIZE_PX = (512, 384)
 QUALITY = 5
+DEVICE = "cpu"
 HYPERPRIOR_MULTIPLE_PX = 64
 
 Tasks = Mapping[str, Callable[[], object]]
@@ -58,14 +60,14 @@ def codec_tasks(x: NDArray[np.uint8]) -> Tasks:
     What users call decodes the symbols again before it gives the stream away, which CompressAI's
     compress does not; so coding is timed without that and with it.
     """
-    stream = api.encode(x, quality=QUALITY)
-    device = resolve_device("auto")
+    stream = api.encode(x, quality=QUALITY, device=DEVICE)
+    device = resolve_device(DEVICE)
     return {
         "cdsr1 encode": partial(
             encode_pixels, x, quality=QUALITY, codec=CDSR1, device=device, verify=False
         ),
-        "cdsr1 encode, verified": partial(api.encode, x, quality=QUALITY),
-        "cdsr1 decode": partial(api.decode, stream),
+        "cdsr1 encode, verified": partial(api.encode, x, quality=QUALITY, device=DEVICE),
+        "cdsr1 decode": partial(api.decode, stream, device=DEVICE),
     }
 
 
@@ -92,11 +94,11 @@ def hyperprior_tasks(x: NDArray[np.uint8]) -> Tasks:
 
 def enlarger_tasks(x: NDArray[np.uint8]) -> Tasks:
     """4x of the same coded x (H, W, 3): from the stream, and by RRDBNet from its picture."""
-    stream = api.encode(x, quality=QUALITY)
-    x_hat = to_tensor(np.asarray(api.decode(stream)))
+    stream = api.encode(x, quality=QUALITY, device=DEVICE)
+    x_hat = to_tensor(np.asarray(api.decode(stream, device=DEVICE)))
     network = RrdbNet().eval()
     return {
-        "cdsr1 decode --sr 4": partial(api.decode, stream, sr=4),
+        "cdsr1 decode --sr 4": partial(api.decode, stream, sr=4, device=DEVICE),
         "RRDBNet forward": torch.inference_mode()(partial(network, x_hat)),
     }
 
@@ -107,10 +109,12 @@ def startup_tasks(picture: Path, folder: Path) -> Tasks:
     module = [sys.executable, "-m", "cdsrcodec"]
     commands = {
         "import torch": [sys.executable, "-c", "import torch"],
-        "cdsrcodec encode": [*module, "encode", "-f", str(picture), str(stream)],
+        "cdsrcodec encode": [
+            *module, "encode", "-f", "--device", DEVICE, str(picture), str(stream)
+        ],
         "cdsrcodec info": [*module, "info", str(stream)],
         "cdsrcodec --help": [*module, "--help"],
-    }
+    }  # fmt: skip
     return {
         name: partial(subprocess.run, command, check=True, capture_output=True)
         for name, command in commands.items()

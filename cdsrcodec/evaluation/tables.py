@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cdsrcodec.evaluation.bench.crossover import Crossover, crossover_line
-from cdsrcodec.evaluation.bench.rows import ORIGINAL
+from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL
 from cdsrcodec.evaluation.bench.timing import Spent, Timing, timing_line
 
 CODEC = "cdsr1"
@@ -99,7 +99,7 @@ def _deltas(summary: Summary, interpolation: str) -> list[dict[str, Any]]:
 def _enlarged_table(summary: Summary) -> Iterator[str]:
     methods = {m["enlarger"]: m["points"] for m in summary["methods"] if m["codec"] == CODEC}
     originals = {m["enlarger"]: m["points"] for m in summary["methods"] if m["codec"] == ORIGINAL}
-    methods.pop("direct", None)
+    methods.pop(DIRECT, None)
     first = next(iter(methods.values()))
     rates = ["bits per pixel of the small picture"]
     rates += [figure(_mean(point, "bpp"), "{:.3f}") for point in first]

@@ -89,8 +89,8 @@ def fit_exif(block: bytes, width_px: int, height_px: int, *, scale: int | Fracti
     return bytes(changed)
 
 
-def point_to(tiff: bytes, tag: int, offset: int) -> bytes:
-    """A TIFF file whose tag, a pointer in its first directory, points to an offset.
+def point_to(tiff: bytearray, tag: int, offset: int) -> None:
+    """Make a tag of a TIFF file, a pointer in its first directory, point to an offset, in place.
 
     Raises:
         ValueError: there is no such pointer.
@@ -99,13 +99,11 @@ def point_to(tiff: bytes, tag: int, offset: int) -> bytes:
     fields = _directory(tiff, order, _unpack(order, "I", tiff, 4)).fields
     if tag not in fields or fields[tag].length != 1:
         raise ValueError(f"no tag {tag:#06x}")
-    changed = bytearray(tiff)
-    struct.pack_into(order + "I", changed, fields[tag].offset, offset)
-    return bytes(changed)
+    struct.pack_into(order + "I", tiff, fields[tag].offset, offset)
 
 
-def _byte_order(block: bytes) -> str:
-    order = _ORDERS.get(block[:4])
+def _byte_order(block: bytes | bytearray) -> str:
+    order = _ORDERS.get(bytes(block[:4]))
     if order is None:
         raise ValueError("no TIFF header")
     return order

@@ -48,17 +48,20 @@ def directory_of(exif: bytes | None, xmp: bytes | None) -> ImageFileDirectory_v2
     return directory
 
 
-def link_directories(tiff: bytes, exif: bytes | None) -> bytes:
-    """A TIFF file that was written with directory_of(exif), completed."""
-    header = tiff[:4] + bytes(4)
-    for tag, value in _tags_of(exif).items():
-        if isinstance(value, dict):
-            directory = ImageFileDirectory_v2(header, group=tag)
-            for field, field_value in value.items():
-                directory[field] = field_value
-            tiff += bytes(len(tiff) % 2)
-            tiff = point_to(tiff, tag, len(tiff)) + directory.tobytes(len(tiff))
-    return tiff
+def link_directories(tiff: bytes, exif: bytes | None) -> bytes | bytearray:
+    """A TIFF file that was written with directory_of(exif), completed; itself where it is whole."""
+    directories = {tag: value for tag, value in _tags_of(exif).items() if isinstance(value, dict)}
+    if not directories:
+        return tiff
+    linked = bytearray(tiff)  # the one copy: files are large
+    for tag, value in directories.items():
+        directory = ImageFileDirectory_v2(tiff[:4] + bytes(4), group=tag)
+        for field, field_value in value.items():
+            directory[field] = field_value
+        linked += bytes(len(linked) % 2)
+        point_to(linked, tag, len(linked))
+        linked += directory.tobytes(len(linked))
+    return linked
 
 
 def _tags_of(exif: bytes | None) -> dict[int, Any]:

@@ -170,7 +170,9 @@ def write_image(
     return dropped
 
 
-def _encode_with_metadata(image: Image.Image, name: str) -> tuple[bytes, tuple[str, ...]]:
+def _encode_with_metadata(
+    image: Image.Image, name: str
+) -> tuple[bytes | bytearray, tuple[str, ...]]:
     """The file, and what of the metadata is not in it."""
     dropped: list[str] = []
     if image.info:
@@ -178,7 +180,7 @@ def _encode_with_metadata(image: Image.Image, name: str) -> tuple[bytes, tuple[s
             options, dropped = save_options(image.info, name)
             encoded = _encode(image, name, options)
             if name == "TIFF":
-                encoded = link_directories(encoded, image.info.get("exif"))
+                return link_directories(encoded, image.info.get("exif")), tuple(dropped)
             return encoded, tuple(dropped)
         except MemoryError:
             raise
@@ -198,7 +200,11 @@ def _encode(image: Image.Image, name: str, metadata: dict[str, Any]) -> bytes:
 
 
 def write_bytes(
-    data: bytes | memoryview, target: Path, *, like: Path | None = None, overwrite: bool = True
+    data: bytes | bytearray | memoryview,
+    target: Path,
+    *,
+    like: Path | None = None,
+    overwrite: bool = True,
 ) -> None:
     """Write a file so that it is there whole or not at all.
 

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 
 import torch
 
-# What errors of other kinds say: torch on Linux and on Windows, oneDNN, cuBLAS and cuDNN, and
-# the operating system in the words of torch and safetensors, which map files into memory.
+# What errors of other kinds say: torch on Linux and on Windows, oneDNN, CUDA where torch does not
+# allocate, as when it begins on a full GPU, cuBLAS and cuDNN up to 8 and from 9 on, and the
+# operating system in the words of torch and safetensors, which map files into memory.
 _TEXTS = (
     "can't allocate memory",
     "DefaultCPUAllocator: not enough memory",
     "could not create a primitive",
+    "CUDA error: out of memory",
     "_STATUS_ALLOC_FAILED",
+    "_ALLOCATION_FAILED",
     "Cannot allocate memory",
 )
 

@@ -7,8 +7,8 @@ The checkerboard generalised to four steps: every step codes, for each of the
 four channel groups, another of the four positions of a 2x2 cell, so that each
 step sees all channels and all positions partly filled in.
 
-Source: checkerboard context (He et al. 2021, arXiv:2103.15306) and its 4-step
-form in channel groups (Li et al. 2022, DCVC-HEM, arXiv:2207.05894).
+Source: checkerboard context (He et al. 2021, arXiv:2103.15306) and its 4-step form in
+channel groups, the quadtree partition of DCVC-DC (Li et al. 2023, arXiv:2302.14402).
 `integer_prior` is the exact twin that coding uses.
 """
 

@@ -89,7 +89,10 @@ class LatentUpscaler(nn.Module):
             y_hat, at_level(self.scale16, level), at_level(self.scale8, level)
         )
         small = self.synthesis.to_pixels(features4)
-        base = F.interpolate(small, scale_factor=UPSCALE, mode="bicubic", align_corners=False)
+        # In float32, as autocast has it on CPUs, but not on GPUs.
+        base = F.interpolate(
+            small.float(), scale_factor=UPSCALE, mode="bicubic", align_corners=False
+        )
         h = self.head(small) + F.pixel_shuffle(self.expand(features4), 4)
         h = h * at_level(self.trunk_scale, level)
         correction = F.pixel_shuffle(self.tail(h + self.trunk(h)), UPSCALE)

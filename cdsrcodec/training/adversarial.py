@@ -17,8 +17,6 @@ SLOPE = 0.2
 WINDOW_PX = 128
 """Side of what features are compared of, ESRGAN's patches: VGG-16 takes as long for four times
 the pixels as all else in a step, and the latent needs larger patches for their context."""
-
-
 GRID_WEIGHT = 20.0
 """Of grid_loss. Without it 272 steps of these losses left a grid on skies and dark walls."""
 GRID_CELLS = 32  # of 4 pixels, each way, over which it is looked for: fewer are ruled by edges

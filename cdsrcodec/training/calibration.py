@@ -96,7 +96,8 @@ def calibrate(weights: Path, photographs: Path, target: Path) -> dict[str, int]:
         target: file that is written.
 
     Returns:
-        The largest |sum| of each layer that float32 is exact for, below 2^24.
+        The largest |sum| of each layer that is written; below 2^24, where float32 is exact, but
+        for the first one.
 
     Raises:
         ModelError: the weights are missing or damaged.

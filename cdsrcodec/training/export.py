@@ -225,11 +225,16 @@ def export_checkpoint(network: ScaleHyperprior, path: Path) -> None:
 
 
 def export_upscaler(upscaler: LatentUpscaler, codec: str, path: Path) -> None:
-    """Write an upscaler with the size of its trunk and the codec whose latents it reads."""
+    """Write an upscaler with the size of its trunk and the codec whose latents it reads.
+
+    Raises:
+        TrainingError: a weight is no fp16 number.
+        FileAccessError: it cannot be written.
+    """
     metadata = {"blocks": str(len(upscaler.trunk)), CODEC_KEY: codec}
     write_tensors(path, _half(upscaler.state_dict()), metadata)
 
 
 def export_enlarger(enlarger: PixelEnlarger, network: str, path: Path) -> None:
-    """Write a 4x network of pixels, folded, with its name in sr.enlargers."""
+    """Write a 4x network of pixels, folded, with its name in sr.enlargers; as export_upscaler."""
     write_tensors(path, _half(enlarger.state_dict()), {NETWORK_KEY: network})

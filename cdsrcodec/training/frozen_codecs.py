@@ -22,7 +22,6 @@ from cdsrcodec.layers.blocks import at_level, freeze
 from cdsrcodec.layers.gdn import Gdn
 from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.models.cdsr1 import LEVELS
-from cdsrcodec.models.context_prior import crop_like
 from cdsrcodec.models.gained_hyperprior import GAIN_LEVELS, GainedDecoder
 from cdsrcodec.models.registry import BMSHJ2018_HYPERPRIOR_GAIN, CDSR1, CODECS, CodecEntry
 from cdsrcodec.sr.latent import LatentUpscaler
@@ -79,12 +78,7 @@ class FrozenCdsr1:
     @torch.no_grad()
     def code(self, x: Tensor, level: Tensor) -> Tensor:
         """As of FrozenCodec."""
-        network = self.network
-        y_gained, z = network.analyse(x, level)
-        features = crop_like(network.h_s(network.quantise_z(z)), y_gained)
-        out = network.prior(features, y_gained)
-        y_hat: Tensor = out.y_hat_gained * network.quality.inverse_gain(level)
-        return y_hat
+        return self.network.code(x, level) * self.network.quality.inverse_gain(level)
 
     @torch.no_grad()
     def synthesise(self, y_hat: Tensor, level: Tensor) -> Tensor:

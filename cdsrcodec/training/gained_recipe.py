@@ -40,7 +40,7 @@ from cdsrcodec.training.patches import (
 from cdsrcodec.training.principal import start_at_principal_components
 
 _START_PATCHES = 256  # enough for the components of 192 channels at 1/8
-_START_PATCH_PX = 64
+_START_PATCH_PX = 64  # at most: a folder may hold pictures just large enough for the patches
 _START_SCALE = 1.0  # of the latent's Gaussians: neither surely 0 nor spread over many symbols
 
 
@@ -179,9 +179,8 @@ class GainedRecipe(AdamAlone):
 
     def _start(self, network: TrainableGainedHyperprior) -> None:
         rng = np.random.default_rng([self.config.seed])
-        patches = patch_batch(
-            self.images, rng, count=_START_PATCHES, side_px=_START_PATCH_PX, factors=(1,)
-        )
+        side_px = min(_START_PATCH_PX, self.images.min_side_px)
+        patches = patch_batch(self.images, rng, count=_START_PATCHES, side_px=side_px, factors=(1,))
         x = as_tensor(patches, torch.device("cpu"))
         start_at_principal_components(
             [m for m in network.g_a if isinstance(m, nn.Conv2d)],

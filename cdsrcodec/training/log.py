@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cdsrcodec.imageio.writer import write_bytes
+from cdsrcodec.training.storage import writing_errors
 
 STEP = "step"
 
@@ -23,8 +24,12 @@ class RunLog:
         self.path = path
 
     def add(self, row: Mapping[str, object]) -> None:
-        """Append a row, whose first cell is STEP; all rows have the same cells."""
-        with self.path.open("a", newline="") as file:
+        """Append a row, whose first cell is STEP; all rows have the same cells.
+
+        Raises:
+            FileAccessError: the file cannot be written.
+        """
+        with writing_errors(self.path), self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, row)
             if file.tell() == 0:
                 writer.writeheader()

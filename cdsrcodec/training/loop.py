@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from cdsrcodec.errors import TrainingError
+from cdsrcodec.layers.memory import one_memory_error
+from cdsrcodec.training.averaging import Averages
 from cdsrcodec.training.distributed import Group
 from cdsrcodec.training.gradient_guard import GradientGuard
 from cdsrcodec.training.log import STEP, RunLog
@@ -28,6 +30,10 @@ from cdsrcodec.training.storage import make_folder, read_checkpoint, write_check
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.csv"
 LOG_STEPS = 10  # steps between rows of the log
+OUT_OF_MEMORY = (
+    "out of memory. hint: a smaller --batch or --patch needs less; the run goes on from its "
+    "checkpoint where there is one"
+)
 OTHER_RECIPE = (
     "the checkpoint is of another recipe. hint: name another --output, or remove it to start anew"
 )
@@ -73,7 +79,7 @@ class LoopConfig:
         steps: budget in steps instead; with it a run is reproducible.
         learning_rate: peak; cosine to zero over the budget.
         warmup_steps: linear start.
-        ema_decay: of the averaged weights that are exported.
+        ema_decay: of the averages that are exported, see averaging.
         checkpoint_minutes: interval of checkpoints.
         precision: "fp32", or "bf16" for autocast; layers.precision knows "auto".
         seed: of the noise that the module draws; patches are the recipe's.
@@ -122,7 +128,8 @@ class TrainingLoop:
         on_step: called with a StepReport on rank 0 after each step.
 
     Raises:
-        TrainingError: no budget was given, or the checkpoint is damaged or another run's.
+        TrainingError: not just one budget is given, or the checkpoint is damaged or of another
+            recipe.
         FileAccessError: the output cannot be written.
     """
 
@@ -140,7 +147,7 @@ class TrainingLoop:
         self.trained = {n: p for n, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = list(self.trained.values())
         self.optimizers = self._new_optimizers()
-        self.averages = [p.detach().clone() for p in self.parameters]
+        self.averages = Averages(self.module)
         self.guard = GradientGuard()
         self.step = self._saved_step = 0
         self.elapsed_before_s = self._begin_s = 0.0
@@ -166,21 +173,26 @@ class TrainingLoop:
 
     @property
     def averaged_state(self) -> dict[str, Tensor]:
-        """The module's state dict with the averaged weights in place."""
-        state = dict(self.module.state_dict())
-        state.update(zip(self.trained, self.averages, strict=True))
-        return state
+        """The module's state dict with the averages in place."""
+        return dict(self.module.state_dict()) | self.averages.tensors
 
     def run(self) -> dict[str, Tensor]:
         """Train to the end of the budget; return the averaged state dict.
 
         An interruption or a signal leaves a checkpoint of the last whole step.
+
+        Raises:
+            TrainingError: memory runs out, also that of a GPU.
+            FileAccessError: a checkpoint or the log cannot be written.
         """
         wrapped = self.group.wrap(self.module)
         self.module.train()
         self._begin_s = time.monotonic()
         try:
-            self._train(wrapped)
+            with one_memory_error():
+                self._train(wrapped)
+        except MemoryError as error:
+            raise TrainingError(OUT_OF_MEMORY) from error
         except Exception:
             raise
         except BaseException:
@@ -234,8 +246,9 @@ class TrainingLoop:
         if accepted:
             for optimizer in self.optimizers:
                 optimizer.step()
-            decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(self.averages, [p.detach() for p in self.parameters], 1 - decay)
+            self.averages.follow(min(self.config.ema_decay, (1 + self.step) / (10 + self.step)))
+        else:
+            self.averages.restore_statistics()
         self.module.zero_grad()
         metrics = {"loss": loss, **metrics}
         values = {name: float(value.detach()) for name, value in metrics.items()}
@@ -259,7 +272,7 @@ class TrainingLoop:
             return
         state = {
             "module": self.module.state_dict(),
-            "averages": dict(zip(self.trained, self.averages, strict=True)),
+            "averages": self.averages.tensors,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "norms": list(self.guard.norms),
             "step": self.step,
@@ -270,16 +283,13 @@ class TrainingLoop:
 
     def _restore(self) -> None:
         state = read_checkpoint(self.checkpoint_path, self.group.device)
-        shapes = {name: average.shape for name, average in state.get("averages", {}).items()}
-        if shapes != {name: parameter.shape for name, parameter in self.trained.items()}:
-            raise TrainingError(f"{self.checkpoint_path}: {OTHER_RECIPE}")
         try:
+            self.averages.load(state["averages"], state["module"])
             for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(stored)
-        except (KeyError, ValueError) as error:  # other groups of learning rates
+                optimizer.load_state_dict(stored)  # ValueError: other groups of learning rates
+            self.module.load_state_dict(state["module"])  # RuntimeError: other frozen networks
+        except (KeyError, ValueError, RuntimeError) as error:
             raise TrainingError(f"{self.checkpoint_path}: {OTHER_RECIPE}") from error
-        self.module.load_state_dict(state["module"])
-        self.averages = [state["averages"][name] for name in self.trained]
         self.guard = GradientGuard(state["norms"])
         self.step = self._saved_step = state["step"]
         self.elapsed_before_s = state["elapsed_s"]

@@ -58,6 +58,7 @@ class ImageFolder:
 
     def __init__(self, folder: Path, *, min_side_px: int, cache_gb: float = 4.0) -> None:
         check_folder(folder)
+        self.min_side_px = min_side_px
         candidates = sorted(p for p in folder.rglob("*") if is_picture(p.relative_to(folder)))
         self.paths = [p for p in candidates if _short_side_px(p) >= min_side_px]
         if not self.paths:

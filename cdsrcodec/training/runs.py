@@ -96,7 +96,7 @@ def train_codec(
 
     Raises:
         InputImageError: no training images.
-        TrainingError: weights or checkpoint do not fit.
+        TrainingError: weights or checkpoint do not fit, or memory runs out in a step.
         FileAccessError: the images cannot be read, or the output not written.
     """
     build: Callable[[torch.device], Recipe]
@@ -148,10 +148,12 @@ def _run(
     metadata: dict[str, str],
 ) -> Path:
     target = loop_config.output / file_name
-    precision = resolve_precision(loop_config.precision, device)
     with joined_group(device) as group:
         recipe = build(group.device)
-        config = replace(loop_config, precision=precision)
+        # Asked of its own GPU, which others of the group have not touched.
+        config = replace(
+            loop_config, precision=resolve_precision(loop_config.precision, group.device)
+        )
         state = TrainingLoop(recipe, config, group, on_step).run()
         if group.rank == 0:
             write_tensors(target, _float_weights(state, prefix), metadata)
@@ -256,7 +258,7 @@ def average_runs(runs: Sequence[Path], output: Path) -> Path:
         )
     ((file_name, settings),) = kinds
     mean = {
-        # Integers are constants of the network, and the same in all.
+        # Integers are constants of the network, or count batches, which nothing rests on.
         name: torch.stack([s[name] for s in states]).mean(0) if t.is_floating_point() else t
         for name, t in states[0].items()
     }

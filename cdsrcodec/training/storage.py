@@ -17,13 +17,30 @@ from cdsrcodec.imageio.writer import write_bytes
 from cdsrcodec.layers.memory import one_memory_error
 
 
+@contextmanager
+def writing_errors(path: Path) -> Iterator[None]:
+    """Within, what torch and the system raise on a full disk, say, is one error.
+
+    Raises:
+        FileAccessError: in the place of theirs.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise FileAccessError(
+            f"{path}: cannot be written: {reason.splitlines()[0]}. "
+            "hint: name another folder, or make room on the disk"
+        ) from error
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and its parents, where they are not there yet.
 
     Raises:
         FileAccessError: it cannot be made.
     """
-    with _writing(path):
+    with writing_errors(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
@@ -59,7 +76,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         FileAccessError: it cannot be written; an older checkpoint stays, and nothing else does.
     """
     temporary = path.with_suffix(".tmp")
-    with _writing(path):
+    with writing_errors(path):
         try:
             torch.save(state, temporary)
             temporary.replace(path)
@@ -88,16 +105,3 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise TrainingError(f"{path}: not a checkpoint of a run. hint: remove it to start anew")
     return state
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """One error for what torch and the system raise on a full disk."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise FileAccessError(
-            f"{path}: cannot be written: {reason.splitlines()[0]}. "
-            "hint: name another folder, or make room on the disk"
-        ) from error

@@ -27,10 +27,15 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         assert options == {"check": True, "capture_output": True}
         commands.append(command)
 
-    def decode(data: bytes, *, sr: int = 1) -> Image.Image:
+    def encode(image: Picture, *, quality: float, device: str) -> bytes:
+        assert device == "cpu"  # where the others are
+        return b"stream"
+
+    def decode(data: bytes, *, device: str, sr: int = 1) -> Image.Image:
+        assert device == "cpu"
         return Image.new("RGB", (16 * sr, 16 * sr))
 
-    monkeypatch.setattr(api, "encode", lambda image, *, quality: b"stream")
+    monkeypatch.setattr(api, "encode", encode)
     monkeypatch.setattr(api, "decode", decode)
     monkeypatch.setattr(subprocess, "run", start)
     return commands
@@ -98,7 +103,7 @@ def test_startup_encodes_before_it_lists_the_file(
     stream = str(tmp_path / "timed.cdsr")
     assert [command[1:] for command in stand_ins] == [
         ["-c", "import torch"],
-        ["-m", "cdsrcodec", "encode", "-f", str(tmp_path / "in.png"), stream],
+        ["-m", "cdsrcodec", "encode", "-f", "--device", "cpu", str(tmp_path / "in.png"), stream],
         ["-m", "cdsrcodec", "info", stream],
         ["-m", "cdsrcodec", "--help"],
     ]

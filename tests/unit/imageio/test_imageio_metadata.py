@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from cdsrcodec.cli import options
 from cdsrcodec.imageio.exif import clean_exif, fit_exif, point_to
 from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, STRIPPABLE, Metadata, read_metadata
 from cdsrcodec.imageio.reader import to_picture
+from cdsrcodec.imageio.tiff import directory_of, link_directories
 from cdsrcodec.imageio.writer import write_image
 
 PREFIX = b"Exif\0\0"
@@ -165,7 +167,7 @@ def test_the_command_line_knows_what_can_be_stripped() -> None:
 
 def test_a_pointer_that_is_not_there_cannot_be_set() -> None:
     with pytest.raises(ValueError, match="no tag 0x8825"):
-        point_to(block(), 0x8825, 8)
+        point_to(bytearray(block()), 0x8825, 8)
 
 
 def opened(image: Image.Image, name: str, **options: Image.Exif) -> Image.Image:
@@ -253,6 +255,26 @@ def test_tags_of_a_tiff_file_are_kept_and_those_of_its_samples_are_not() -> None
         ExifTags.Base.Artist: "someone",
         ExifTags.Base.Software: "something",
     }
+
+
+def test_a_tiff_file_is_copied_once_for_all_of_its_directories() -> None:
+    tags = Image.Exif()
+    tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.LensModel] = "lens"
+    tags.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSMapDatum] = "datum"
+    exif = tags.tobytes()
+    file = io.BytesIO()
+    GREY.save(file, "TIFF", tiffinfo=directory_of(exif, None))
+    tiff = file.getvalue() + bytes(2_000_000)
+    tracemalloc.start()
+    linked = link_directories(tiff, exif)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1.5 * len(tiff)
+    with Image.open(io.BytesIO(linked)) as image:
+        written = image.getexif()
+        assert written.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.LensModel] == "lens"
+        assert written.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSMapDatum] == "datum"
+    assert link_directories(tiff, None) is tiff
 
 
 @pytest.mark.parametrize("name", ["GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP", "AVIF"])

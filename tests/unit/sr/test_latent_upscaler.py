@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from cdsrcodec.models.cdsr1 import SynthesisTransform
@@ -27,6 +28,22 @@ def test_a_new_upscaler_is_the_bicubic_enlargement_of_its_synthesis(
     assert x_sr.shape == (2, 3, 64, 128)
     expected = F.interpolate(small, scale_factor=UPSCALE, mode="bicubic", align_corners=False)
     assert torch.allclose(x_sr, expected, atol=1e-5)
+
+
+def test_the_base_is_in_float32_whatever_autocast_leaves_of_it(
+    upscaler: LatentUpscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def interpolate(x: Tensor, **options: object) -> Tensor:
+        seen.append(x.dtype)
+        return x.new_zeros(*x.shape[:2], *(UPSCALE * side for side in x.shape[2:]))
+
+    monkeypatch.setattr(F, "interpolate", interpolate)
+    with torch.autocast("cpu", torch.bfloat16):
+        x_sr = upscaler(torch.randn(1, 224, 1, 1), torch.tensor([3.0]))
+    assert seen == [torch.float32]
+    assert x_sr.dtype == torch.float32
 
 
 def test_the_trunk_corrects_the_base(upscaler: LatentUpscaler) -> None:

@@ -12,7 +12,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, distributed, nn
 
-from cdsrcodec.training.codec_recipe import CodecRecipe, CodecRecipeConfig, TrainableCdsr1
+from cdsrcodec.training.codec_recipe import (
+    CodecBatch,
+    CodecRecipe,
+    CodecRecipeConfig,
+    TrainableCdsr1,
+)
 from cdsrcodec.training.distributed import Group, is_first_process, joined_group
 from cdsrcodec.training.loop import LoopConfig, TrainingLoop
 
@@ -24,9 +29,9 @@ STEPS, LEARNING_RATE = 2, 1e-4
 class BothRanks(CodecRecipe):
     """Trains alone on the batches of rank 0 and rank 1: its gradient is their mean."""
 
-    def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int, rank: int) -> CodecBatch:
         batches = [super(BothRanks, self).batch(step, r) for r in (0, 1)]
-        return torch.cat([x for x, _ in batches]), torch.cat([level for _, level in batches])
+        return CodecBatch(*map(torch.cat, zip(*batches, strict=True)))
 
 
 def run_torchrun(pictures: Path, output: Path) -> subprocess.CompletedProcess[str]:

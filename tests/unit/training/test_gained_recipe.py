@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from cdsrcodec.codec import decode_pixels, encode_pixels
@@ -67,6 +68,15 @@ def test_at_its_start_it_is_a_fair_codec_already(pictures: Path) -> None:
         mse = (random(x, level)[0] - x).square().mean()
     assert -10 * mse.log10() < 15
     assert loss < 10
+
+
+def test_pictures_that_hold_just_a_small_patch_are_enough_to_start_from(
+    tmp_path: Path, photograph: NDArray[np.uint8]
+) -> None:
+    Image.fromarray(photograph[:48, :50]).save(tmp_path / "small.png")
+    recipe = GainedRecipe(config(tmp_path, patch_px=48, batch=1), CPU)
+    assert recipe.batch(0, 0)[0].shape == (1, 3, 48, 48)
+    assert all(parameter.isfinite().all() for parameter in recipe.module.parameters())
 
 
 def test_all_rates_weigh_alike(pictures: Path) -> None:

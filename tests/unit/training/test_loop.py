@@ -294,7 +294,9 @@ def test_a_step_that_is_skipped_changes_nothing(tmp_path: Path) -> None:
 
     def on_step(report: StepReport) -> None:
         reports.append(report)
-        states.append(weights(recipe.module) | {"average": loop.averages[0].clone()})
+        states.append(
+            weights(recipe.module) | {"average": loop.averages.tensors["layer.weight"].clone()}
+        )
 
     loop = TrainingLoop(recipe, config(tmp_path, steps=4), ALONE, on_step)
     loop.run()
@@ -398,6 +400,24 @@ def test_what_was_trained_before_control_c_is_kept(
     assert resumed.step == 4
     assert_equal(dict(resumed.run()), dict(expected))
     assert [step for step, _ in recipe.asked] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+    ids=["GPU", "CPU"],
+)
+def test_a_step_that_memory_does_not_suffice_for_is_one_line(
+    tmp_path: Path, error: Exception
+) -> None:
+    def refuse() -> None:
+        raise error
+
+    with pytest.raises(TrainingError, match=r"^out of memory\. hint: a smaller --batch"):
+        TrainingLoop(TinyRecipe(tick=refuse), config(tmp_path), ALONE).run()
 
 
 @pytest.mark.parametrize("place", ["run before its first step", "half of a step"])

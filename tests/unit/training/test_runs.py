@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,10 @@ from cdsrcodec.errors import FileAccessError, OutputExistsError, TrainingError
 from cdsrcodec.models.integer_layers import LAYERS
 from cdsrcodec.models.registry import CODECS, CodecEntry, codec_named
 from cdsrcodec.sr.registry import UpscalerEntry
+from cdsrcodec.training import runs
 from cdsrcodec.training.codec_recipe import CodecRecipeConfig, TrainableCdsr1, load_network
+from cdsrcodec.training.distributed import Group
+from cdsrcodec.training.enlarger_recipe import EnlargerRecipeConfig
 from cdsrcodec.training.export import export_codec
 from cdsrcodec.training.loop import LoopConfig, StepReport
 from cdsrcodec.training.runs import OnStep, average_runs, export_run, train_codec
@@ -99,6 +103,23 @@ def test_a_codec_run_that_was_interrupted_ends_as_if_it_had_not_been(
     assert steps == [3, 4]
     assert whole.keys() == resumed.keys()
     assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
+
+
+def test_precision_is_that_of_the_gpu_that_a_process_has_in_its_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, asked = torch.device("cpu:0"), list[torch.device]()
+
+    def resolve(_name: str, device: torch.device) -> str:
+        asked.append(device)
+        raise Interruption
+
+    monkeypatch.setattr(runs, "joined_group", lambda device: nullcontext(Group(own)))
+    monkeypatch.setattr(runs, "EnlargerRecipe", lambda config, device: None)
+    monkeypatch.setattr(runs, "resolve_precision", resolve)
+    with pytest.raises(Interruption):
+        runs.train_enlarger(EnlargerRecipeConfig(tmp_path), LoopConfig(tmp_path, steps=1), CPU)
+    assert asked == [own] != [CPU]
 
 
 def test_a_run_leaves_its_weights_checkpoint_and_log(codec_run: Path, upscaler_run: Path) -> None:

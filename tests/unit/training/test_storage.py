@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from cdsrcodec.errors import FileAccessError, TrainingError
+from cdsrcodec.training.log import RunLog
 from cdsrcodec.training.storage import (
     make_folder,
     read_checkpoint,
@@ -109,6 +110,14 @@ def test_a_full_disk_is_one_line_and_keeps_the_older_checkpoint(tmp_path: Path) 
     assert "\n" not in message
     assert path.read_bytes() == GOOD
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_line_for_the_log_too(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.symlink_to(FULL_DISK)
+    with pytest.raises(FileAccessError, match=f"^{path}: cannot be written: No space .* hint: "):
+        RunLog(path).add({"step": 1, "loss": 0.5})
 
 
 def test_who_may_read_new_files_may_read_the_weights(tmp_path: Path) -> None:
