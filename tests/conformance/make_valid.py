@@ -176,7 +176,7 @@ PICTURES = {
     ),
     "three-byte-side-16384x1-q1": Golden(three_byte_row, 1.0),
 }
-# What is above was coded with entropy part 72383f26, and these once more with those of 0.5.0 and 0.7.0.
+# What is above was coded with entropy part 72383f26, these with those of 0.5.0 and 0.7.0, too.
 PICTURES |= {
     f"{name}-{tag}": PICTURES[name]
     for tag in ("b27b82ab", "NEWTAG")
