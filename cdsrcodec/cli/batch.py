@@ -44,6 +44,7 @@ class Conversion:
         kind: which files are taken from folders.
         extension: of the outputs, for their names and the format on standard output.
         check_name: refuses the name of an output with a ValueError, before any work is done.
+        reads_target: convert looks at the output that it replaces.
     """
 
     convert: Callable[..., Any]
@@ -53,6 +54,7 @@ class Conversion:
     kind: Kind
     extension: str
     check_name: Callable[[str], None] | None = None
+    reads_target: bool = False
 
 
 def shows_steps(settings: Settings) -> bool:
@@ -256,6 +258,7 @@ def _reaching(conversion: Conversion, settings: Settings, jobs: list[Job]) -> Co
         conversion.convert,
         extension=conversion.extension,
         overwrite=settings.overwrite,
+        reads_target=conversion.reads_target,
     )
 
 
