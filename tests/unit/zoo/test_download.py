@@ -77,7 +77,8 @@ def test_a_target_that_is_there_is_left_only_if_it_is_right(
     zoo_server: ZooServer, tmp_path: Path
 ) -> None:
     (tmp_path / "x").write_bytes(CONTENT)
-    assert get(zoo_server, tmp_path) == zoo_server.requests == []
+    assert get(zoo_server, tmp_path) == []
+    assert zoo_server.requests == []
     (tmp_path / "x").write_bytes(CONTENT[:-1])
     get(zoo_server, tmp_path)
     assert (tmp_path / "x").read_bytes() == CONTENT
