@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Conversion:
         kind: which files are taken from folders.
         extension: of the outputs, for their names and the format on standard output.
         check_name: refuses the name of an output with a ValueError, before any work is done.
+        reads_target: convert looks at the output that it replaces.
     """
 
     convert: Callable[..., Any]
@@ -52,6 +54,7 @@ class Conversion:
     kind: Kind
     extension: str
     check_name: Callable[[str], None] | None = None
+    reads_target: bool = False
 
 
 def shows_steps(settings: Settings) -> bool:
@@ -162,11 +165,13 @@ def _outcomes(
     done = {job for job in plan.jobs if settings.skip_existing and exists(job.target)}
     has_ended = settings.fail_fast and bool(plan.unreadable)
     due = [] if has_ended else [job for job in plan.jobs if job not in done]
-    unmade = _make_folders(folder, due)
+    failures = _failures_of(_make_folders(folder, due), due)
+    ending = {job for job, end in failures.items() if ends_the_batch(end, settings.fail_fast)}
+    # With workers, what comes after such a failure would be begun before it is told.
     tried = [
         replace(job, skips_existing=settings.skip_existing)
-        for job in due
-        if job.target.parent not in unmade
+        for job in takewhile(lambda job: job not in ending, due)
+        if job not in failures
     ]
     converted = _engine(conversion, settings)(
         tried,
@@ -181,13 +186,20 @@ def _outcomes(
                 yield Outcome(job, "skipped")
             elif has_ended:
                 yield Outcome(job, "not_tried")
-            elif job.target.parent in unmade:
-                error = unmade[job.target.parent]
-                outcome = failed(job, error, str(error), error.exit_code)
-                has_ended = ends_the_batch(outcome, settings.fail_fast)
-                yield outcome
+            elif job in failures:
+                has_ended = job in ending
+                yield failures[job]
             else:
                 yield next(converted, None) or Outcome(job, "not_tried")
+
+
+def _failures_of(unmade: dict[Place, FileAccessError], jobs: list[Job]) -> dict[Job, Outcome]:
+    """The outcomes of the jobs whose folders cannot be made."""
+    return {
+        job: failed(job, error, str(error), error.exit_code)
+        for job in jobs
+        if (error := unmade.get(job.target.parent)) is not None
+    }
 
 
 def _make_folders(top: Place, jobs: list[Job]) -> dict[Place, FileAccessError]:
@@ -246,6 +258,7 @@ def _reaching(conversion: Conversion, settings: Settings, jobs: list[Job]) -> Co
         conversion.convert,
         extension=conversion.extension,
         overwrite=settings.overwrite,
+        reads_target=conversion.reads_target,
     )
 
 

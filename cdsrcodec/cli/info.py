@@ -1,40 +1,59 @@
-"""cdsrcodec info: what a .cdsr file says about itself."""
+"""cdsrcodec info: what .cdsr files say about themselves."""
 
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 import cdsrcodec
-from cdsrcodec.cli import options
+from cdsrcodec.cli import failures, options
 from cdsrcodec.cli.failures import debug_option
+from cdsrcodec.cli.inspection import inspect_all
 from cdsrcodec.cli.places import Place
-from cdsrcodec.cli.spooling import spooled
 
 if TYPE_CHECKING:
     from cdsrcodec import StreamInfo
 
 
 @click.command()
-@click.argument("file", metavar="FILE", type=options.PLACE)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=options.PLACE)
+@options.inspected_folders_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
 @debug_option
-def info(file: Place, as_json: bool) -> None:
-    """Show what FILE (.cdsr) says about itself, without decoding it.
+@click.pass_context
+def info(ctx: click.Context, files: tuple[Place, ...], recursive: bool, as_json: bool) -> None:
+    """Show what each FILE (.cdsr) says about itself, without decoding it.
 
     As FILE, - is standard input.
     """
-    with spooled(file) as path:
-        stream = cdsrcodec.info_file(path)
-    if as_json:
-        import json
+    names_each = recursive or len(files) > 1
+    show = partial(_show_json if as_json else _show, names_each)
+    ctx.exit(inspect_all(files, show, recursive=recursive))
 
-        click.echo(json.dumps(dataclasses.asdict(stream), indent=2))
-        return
-    for name, value in _rows(stream):
-        click.echo(f"{name:<12}{value}")
+
+def _show_json(names_each: bool, name: Place, path: Path) -> None:
+    """One file in lines, or each of many on a line of its own with its name."""
+    import json
+
+    facts = dataclasses.asdict(cdsrcodec.info_file(path))
+    if names_each:
+        click.echo(json.dumps({"input": str(name), **facts}))
+    else:
+        click.echo(json.dumps(facts, indent=2))
+
+
+def _show(names_each: bool, name: Place, path: Path) -> None:
+    """A line for each fact, of many files behind a line with the name."""
+    stream = cdsrcodec.info_file(path)
+    if names_each:
+        click.echo(failures.printable(f"{name}:"))
+    margin = "  " if names_each else ""
+    for fact, value in _rows(stream):
+        click.echo(f"{margin}{fact:<12}{value}")
 
 
 def _rows(stream: StreamInfo) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ SUMMARIES = {
     "completion": "Print the completion script for SHELL.",
     "decode": "Decode IN (.cdsr) to the picture OUT, or each IN to a picture in DIR.",
     "encode": "Encode the picture IN to OUT (.cdsr), or each IN to a file in DIR.",
-    "info": "Show what FILE (.cdsr) says about itself, without decoding it.",
+    "info": "Show what each FILE (.cdsr) says about itself, without decoding it.",
     "models": "Show, fetch, import and remove the weights of codecs.",
     "train": "Train the networks and export them.",
     "upscale": "Enlarge the picture IN four times each way to OUT, or each IN to a picture in DIR.",

@@ -212,6 +212,11 @@ overwrite_option = click.option(
     "-f", "--force", "overwrite", is_flag=True, help="Replace OUT if it exists."
 )
 
+# Of info and verify; batches have their own.
+inspected_folders_option = click.option(
+    "-r", "--recursive", is_flag=True, help="Take the .cdsr files in folders too."
+)
+
 max_pixels_option = click.option(
     "--max-pixels",
     metavar="N",

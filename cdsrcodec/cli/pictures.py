@@ -72,6 +72,7 @@ def write_pictures(
     doing: str,
     done: str,
     kind: Kind,
+    reads_target: bool = False,
 ) -> NoReturn:
     """Check the options, convert what was named, and end with the exit code.
 
@@ -85,6 +86,7 @@ def write_pictures(
         doing: "decoding" or "enlarging".
         done: "decoded" or "enlarged".
         kind: which files are taken from folders.
+        reads_target: convert looks at the output that it replaces.
 
     Raises:
         click.UsageError: options that do not fit together.
@@ -111,6 +113,7 @@ def write_pictures(
         pictures.device,
         kind,
         pictures.format_name or DEFAULT_FORMAT,
+        reads_target=reads_target,
     )
     with steps_display(doing, is_shown=batch.shows_steps(settings)) as on_step:
         code = batch.run(batch.with_steps(conversion, on_step), names, settings)

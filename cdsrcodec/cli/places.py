@@ -21,6 +21,8 @@ from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:// is a drive, no scheme
 _FILE = "file://"
 _THIS_MACHINE = {"", "localhost"}
+_WEB = {"http", "https"}
+_PACKAGE_HINT = "hint: pip install that, or let another program copy the file, as curl does"
 _EMPTY = "an empty name. hint: is a variable of the shell not set?"
 
 
@@ -148,7 +150,7 @@ def exists(place: Place) -> bool:
     """
     if isinstance(place, Path):
         return os.path.lexists(place)
-    with _access_errors(place, "read"):
+    with _access_errors(place, "reached"):
         system, path = _system_of(place)
         return bool(system.exists(path))
 
@@ -183,6 +185,8 @@ def make_folder(folder: Place) -> None:
     Raises:
         FileAccessError: it cannot be made.
     """
+    if isinstance(folder, Url):
+        check_writable(folder)
     with _access_errors(folder, "made"):
         if isinstance(folder, Path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -200,6 +204,19 @@ def fetch(source: Url, target: Path) -> None:
     with _access_errors(source, "read"):
         system, path = _system_of(source)
         system.get_file(path, str(target))
+
+
+def check_writable(target: Url) -> None:
+    """Refuse an output on a web server before the work for it.
+
+    Raises:
+        FileAccessError: it is on one.
+    """
+    if target.text.partition("://")[0].lower() in _WEB:
+        raise FileAccessError(
+            f"{target}: cannot be written: files are only fetched from web servers. "
+            "hint: name a file, or pipe - to a program that uploads it"
+        )
 
 
 def check_free(target: Url, *, overwrite: bool) -> None:
@@ -260,5 +277,8 @@ def _access_errors(place: Place, done: str) -> Iterator[None]:
         reason = getattr(error, "strerror", None)
         if isinstance(error, FileNotFoundError):
             reason = "no such file"
+        if (status := getattr(error, "status", None)) is not None:  # of a web server
+            reason = f"the server says {status} {getattr(error, 'message', '')}"
         reason = reason or " ".join(str(error).split()) or type(error).__name__
-        raise FileAccessError(f"{place}: cannot be {done}: {reason}") from error
+        hint = f". {_PACKAGE_HINT}" if isinstance(error, ImportError) else ""
+        raise FileAccessError(f"{place}: cannot be {done}: {reason}{hint}") from error

@@ -100,7 +100,7 @@ def plan_jobs(
             of `folder`, two inputs with one output, or an output that is an input too.
     """
     closed = folder if kind.is_made else None
-    found = _find_files(inputs, kind, closed, recursive=recursive)
+    found = find_files(inputs, kind, closed, recursive=recursive)
     jobs = {
         (_absolute(source), place): Job(source, folder / place / _name(template, source))
         for source, place in found.files
@@ -141,8 +141,15 @@ def split_list(data: bytes) -> list[Place]:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What the inputs are or hold, with the place of its folder below the input it comes from."""
+class Found:
+    """What the inputs are or hold, with the place of its folder below the input it comes from.
+
+    Attributes:
+        files: in a fixed order: as named, folders sorted by name.
+        unreadable: folders that cannot be read, and why.
+        left_out: files of folders that cannot be read here, by their extensions.
+        empty: folders that were named and have nothing of all that.
+    """
 
     files: list[tuple[Place, PurePath]] = field(default_factory=list)
     unreadable: list[tuple[Place, PurePath, FileAccessError]] = field(default_factory=list)
@@ -154,10 +161,21 @@ class _Found:
         return len(self.files) + len(self.unreadable) + len(self.left_out)
 
 
-def _find_files(
-    inputs: Iterable[Place], kind: Kind, closed: Place | None, *, recursive: bool
-) -> _Found:
-    found = _Found()
+def find_files(
+    inputs: Iterable[Place], kind: Kind, closed: Place | None = None, *, recursive: bool
+) -> Found:
+    """The files that are named, and those of folders.
+
+    Args:
+        inputs: files, and with `recursive` folders; paths and URLs.
+        kind: which files are taken from folders.
+        closed: a folder from which none are taken.
+        recursive: as plan_jobs.
+
+    Raises:
+        click.UsageError: a folder without `recursive`.
+    """
+    found = Found()
     for place in inputs:
         try:
             _look_at(place, kind, closed, found, recursive=recursive)
@@ -167,7 +185,7 @@ def _find_files(
 
 
 def _look_at(
-    place: Place, kind: Kind, closed: Place | None, found: _Found, *, recursive: bool
+    place: Place, kind: Kind, closed: Place | None, found: Found, *, recursive: bool
 ) -> None:
     """Add an input, or what is below it."""
     # What is not asked for is not looked at: every look at a URL goes over the network.
@@ -182,7 +200,7 @@ def _look_at(
         raise click.UsageError(f"{place}: a directory. hint: -r takes the files in it")
 
 
-def _search(top: Place, kind: Kind, closed: Place | None, found: _Found) -> None:
+def _search(top: Place, kind: Kind, closed: Place | None, found: Found) -> None:
     """Add what is below a folder, but for what is in a closed one below it."""
     names = find_below(top) if isinstance(top, Url) else _walk(top, closed, found)
     for name in names:
@@ -197,7 +215,7 @@ def _search(top: Place, kind: Kind, closed: Place | None, found: _Found) -> None
             found.left_out.append(top / name)
 
 
-def _walk(top: Path, closed: Place | None, found: _Found) -> Iterator[PurePath]:
+def _walk(top: Path, closed: Place | None, found: Found) -> Iterator[PurePath]:
     """The files below a folder, none of hidden, linked or closed folders, relative to it."""
 
     def note_unreadable(error: OSError) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from cdsrcodec.cli.places import Place, Url, check_free, fetch, store
+from cdsrcodec.cli.places import Place, Url, check_free, check_writable, exists, fetch, store
 from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
 
 if TYPE_CHECKING:
@@ -92,7 +92,13 @@ def _said_of(places: dict[Path, Place]) -> Iterator[None]:
 
 
 def convert_spooled(
-    convert: Convert, source: Place, target: Place, *, extension: str, overwrite: bool
+    convert: Convert,
+    source: Place,
+    target: Place,
+    *,
+    extension: str,
+    overwrite: bool,
+    reads_target: bool = False,
 ) -> DataclassInstance:
     """Call convert(source, target) with temporary files in the place of "-" and URLs.
 
@@ -102,6 +108,7 @@ def convert_spooled(
         target: a file, a URL or "-".
         extension: of the file that goes to standard output, which may choose its format.
         overwrite: replace an existing target.
+        reads_target: convert looks at an existing target, which is fetched for it.
 
     Raises:
         CdsrError: as convert; what is wrong with a temporary file is said of what it stands
@@ -113,11 +120,14 @@ def convert_spooled(
             raise OutputExistsError(
                 f"{target}: the output is the input itself. hint: name another file"
             )
+        check_writable(target)
         check_free(target, overwrite=overwrite)
     suffix = f".{extension}" if target == PIPE else target.suffix
     with _temporary_folder() as folder:
         spool_in, spool_out = Path(folder, "in"), Path(folder, f"out{suffix}")
         _fill(spool_in, source)
+        if reads_target and isinstance(target, Url) and exists(target):
+            fetch(target, spool_out)
         with _said_of({spool_in: source, spool_out: target}):
             report = convert(
                 spool_in if is_spooled(source) else source,

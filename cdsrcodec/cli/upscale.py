@@ -48,6 +48,7 @@ def upscale(
         doing="enlarging",
         done="enlarged",
         kind=ENLARGEABLE,
+        reads_target=replaces_one,
     )
 
 

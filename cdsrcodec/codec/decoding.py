@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cdsrcodec.codec.enlarging import enlarge_pixels, enlarging_bytes
+from cdsrcodec.codec.enlarging import enlarge_pixels, enlarger_network, enlarging_bytes
 from cdsrcodec.codec.loading import decoder_network, entropy_model, latent_upscaler
 from cdsrcodec.codec.painting import paint
 from cdsrcodec.codec.tiles import (
@@ -123,14 +123,18 @@ def decode_pixels(
     entry = codec_of_stream(header)
     chosen = upscaler_for(upscaler, entry.name) if sr == UPSCALE else None
     is_latent = chosen is not None and chosen.codec is not None
-    tiling = _tiling_of(entry.name, header, None if is_latent else chosen, sr, max_memory_bytes)
-    symbols, decoder = decode_symbols(data), decoder_network(entry, device)
-    paint_symbols = partial(_synthesise, symbols, decoder)
-    if chosen is not None and is_latent:
-        network = latent_upscaler(chosen, device)
+    of_latent, of_pixels = (chosen, None) if is_latent else (None, chosen)
+    tiling = _tiling_of(entry.name, header, of_pixels, sr, max_memory_bytes)
+    # Networks first, which are kept: that weights are missing is told before symbols take time.
+    decoder = decoder_network(entry, device)
+    network = decoder if of_latent is None else latent_upscaler(of_latent, device)
+    if of_pixels is not None:
+        enlarger_network(of_pixels, upscaler_weights, device)
+    paint_symbols = partial(_synthesise, decode_symbols(data), decoder)
+    if of_latent is not None:
         return paint_symbols(network, device, UPSCALE, tiling, precision, on_step)
-    is_last = chosen is None
-    x_hat = paint_symbols(decoder, device, 1, tiling, "fp32", on_step if is_last else None)
+    is_last = of_pixels is None
+    x_hat = paint_symbols(network, device, 1, tiling, "fp32", on_step if is_last else None)
     if is_last:
         return x_hat
     return enlarge_pixels(

@@ -67,12 +67,9 @@ def enlarge_pixels(
     entry = upscaler_for(upscaler, None)
     height_px, width_px = size_px = (pixels.shape[0], pixels.shape[1])
     check_memory(max_memory_bytes, enlarging_bytes(entry, size_px))
-    if upscaler in FILTERS:
+    network = enlarger_network(entry, weights, device)
+    if network is None:
         return interpolate(pixels, UPSCALE, upscaler)
-    if entry.network is None:
-        network: nn.Module = esrgan_network(weights, device)
-    else:
-        network = pixel_enlarger(entry, weights, device)
     compute = in_precision(network, precision, device)
     x = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)[None]
 
@@ -89,6 +86,27 @@ def enlarge_pixels(
             tiling=_tiling_of(entry).within(max_memory_bytes, _held_bytes(size_px), size_px),
             on_step=on_step,
         )
+
+
+def enlarger_network(
+    entry: UpscalerEntry, weights: Path | None, device: torch.device
+) -> nn.Module | None:
+    """The network of an upscaler of pixels, ready to run; None of an interpolation.
+
+    Args:
+        entry: the upscaler.
+        weights: as enlarge_pixels.
+        device: where it is to run.
+
+    Raises:
+        ModelError: no weights for it.
+        MemoryError: memory runs out.
+    """
+    if entry.name in FILTERS:
+        return None
+    if entry.network is None:
+        return esrgan_network(weights, device)
+    return pixel_enlarger(entry, weights, device)
 
 
 def enlarging_bytes(entry: UpscalerEntry, size_px: tuple[int, int]) -> int:

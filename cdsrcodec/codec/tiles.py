@@ -95,9 +95,14 @@ def check_memory(max_memory_bytes: int | None, needed_bytes: int) -> None:
     least_bytes = PROGRAM_BYTES + needed_bytes
     if max_memory_bytes is not None and max_memory_bytes < least_bytes:
         raise LimitError(
-            f"{max_memory_bytes / 1e6:.0f} MB of memory are too few for this picture. "
+            f"{_in_words(max_memory_bytes)} of memory are too few for this picture. "
             f"hint: --max-memory {math.ceil(least_bytes / 1e6)}MB is the least"
         )
+
+
+def _in_words(size_bytes: int) -> str:
+    """332.6 MB: not rounded to the limit that would do, nor to 0."""
+    return f"{size_bytes} bytes" if size_bytes < 10**6 else f"{size_bytes / 1e6:.7g} MB"
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,9 @@ def installed_from(file: ZooFile) -> CodecEntry | None:
 
 
 def pull(file: ZooFile, on_progress: OnProgress | None = None) -> CodecEntry:
-    """Download a published checkpoint and install it; the checkpoint itself is not kept.
+    """Download a published checkpoint and install it; the checkpoint itself is not kept then.
+
+    What could not be installed, on a full disk, is kept, and not downloaded by the next call.
 
     The environment variable CDSRCODEC_ZOO_URL names another server to take it from.
 
@@ -90,9 +92,12 @@ def pull(file: ZooFile, on_progress: OnProgress | None = None) -> CodecEntry:
             return entry
         fetch(url, checkpoint, sha256_start=file.sha256_start, on_progress=on_progress)
         try:
-            return import_checkpoint(checkpoint, BMSHJ2018_HYPERPRIOR, file.quality, file.metric)
-        finally:
+            entry = import_checkpoint(checkpoint, BMSHJ2018_HYPERPRIOR, file.quality, file.metric)
+        except ModelError:  # it will never be of use; where it cannot be stored, the next call can
             checkpoint.unlink(missing_ok=True)
+            raise
+        checkpoint.unlink(missing_ok=True)
+        return entry
 
 
 def _is_web_address(url: str) -> bool:

@@ -31,7 +31,8 @@ def fetch(
     """Download a file whose hash is known.
 
     What has come is kept beside the target in a .part file, from which the next call goes on.
-    The target appears only when its size and hash are right.
+    The target appears only when its size and hash are right. One that is there already, and
+    right, is left.
 
     Args:
         url: http or https.
@@ -46,9 +47,10 @@ def fetch(
     """
     part = target.with_name(target.name + PART_SUFFIX)
     with _access_errors(url):
+        if target.exists() and _sha256(target).startswith(sha256_start):
+            return
         _complete(url, part, on_progress)
-        with part.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = _sha256(part)
         if not sha256.startswith(sha256_start):
             part.unlink()
             raise ModelError(
@@ -56,6 +58,11 @@ def fetch(
                 f"{sha256[: len(sha256_start)]}, not {sha256_start}. hint: try again"
             )
         part.replace(target)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _complete(url: str, part: Path, on_progress: OnProgress | None) -> None:

@@ -7,8 +7,9 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from PIL import Image
 import cdsrcodec
 from cdsrcodec.cli import options
 from cdsrcodec.cli.engines import local
+from cdsrcodec.cli.engines.outcomes import Convert, Outcome
+from cdsrcodec.cli.plan import Job
 from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES
 from cdsrcodec.imageio.writer import output_format
 
@@ -420,6 +423,35 @@ def test_a_folder_in_dir_that_cannot_be_made_fails_its_own_files(
     found = [(Path(record["input"]).name, record["status"]) for record in records]
     second = "failed" if others == "ok" else others
     assert found == [("b.png", "failed"), ("c.jpg", second), ("a.png", others)]
+
+
+def test_with_fail_fast_nothing_behind_a_folder_that_cannot_be_made_is_handed_out(
+    run: Run, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out.mkdir()
+    (out / "trip").touch()
+    handed_out: list[Job] = []
+    convert_all = local.convert_all
+
+    def watch(
+        jobs: list[Job],
+        convert: Convert,
+        **settings: Any,  # noqa: ANN401 - those of convert_all
+    ) -> Iterator[Outcome]:
+        handed_out.extend(jobs)
+        return convert_all(jobs, convert, **settings)
+
+    monkeypatch.setattr(local, "convert_all", watch)
+    picture = photos / "a.png"
+    inputs, template = (picture, photos / "trip", photos / "b.png"), "{parent}/{stem}.cdsr"
+    words = ("encode", "-r", *inputs, "-o", out, "--template", template, "--json")
+    result = run(*words, "--fail-fast", "-j", "2")
+    statuses = [json.loads(line)["status"] for line in result.stdout.splitlines()]
+    assert statuses == ["ok", "failed", "not_tried"]
+    assert [job.source for job in handed_out] == [picture]
+    handed_out.clear()
+    run(*words, "-f")
+    assert [job.source for job in handed_out] == [picture, photos / "b.png"]
 
 
 def test_what_another_run_has_made_since_the_start_is_skipped(

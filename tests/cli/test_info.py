@@ -40,6 +40,25 @@ def test_json_is_the_record_of_the_api(run: Run, stream: Path, stream_bytes: byt
     assert json.loads(result.stdout) == expected
 
 
+def test_several_files_have_their_names_before_what_one_file_would_tell(
+    run: Run, stream: Path, tmp_path: Path
+) -> None:
+    alone = run("info", stream).stdout.splitlines()
+    missing = tmp_path / "missing.cdsr"
+    result = run("info", stream, missing, stream)
+    assert result.exit_code == 9
+    assert result.stderr.startswith(f"error: {missing}: ")
+    assert result.stdout.splitlines() == [f"{stream}:", *(f"  {line}" for line in alone)] * 2
+
+
+def test_json_of_several_files_is_a_line_for_each_with_its_name(run: Run, stream: Path) -> None:
+    facts = {"input": str(stream), **json.loads(run("info", "--json", stream).stdout)}
+    for words, count in (((stream, stream), 2), (("-r", stream.parent), 1)):
+        result = run("info", "--json", *words)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert [json.loads(line) for line in result.stdout.splitlines()] == [facts] * count
+
+
 def test_chunks_are_listed(
     run: Run, stream: Path, stream_bytes: bytes, with_chunk: Callable[[bytes, bytes], bytes]
 ) -> None:

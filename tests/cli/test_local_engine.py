@@ -29,6 +29,7 @@ from cdsrcodec.errors import DeviceError, InputImageError
 class Report:
     word: str
     threads: str
+    pid: int
 
 def convert(source, target):
     word = source.read_text()
@@ -52,7 +53,7 @@ def convert(source, target):
     if word == "slow":
         time.sleep(0.4)
     target.write_text(word)
-    return Report(word, os.environ.get("OMP_NUM_THREADS", ""))
+    return Report(word, os.environ.get("OMP_NUM_THREADS", ""), os.getpid())
 """
 
 
@@ -136,6 +137,21 @@ def test_workers_tell_in_order_share_the_threads_and_survive_a_death(
     )
     assert {vars(o.report)["threads"] for o in outcomes if o.report} == {"3"}
     assert "ZeroDivisionError" in outcomes[4].trace
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_died_while_it_was_idle_costs_no_file(
+    tmp_path: Path, convert: Convert
+) -> None:
+    jobs = make_jobs(tmp_path, "good", "good", "good", "good")
+    outcomes = convert_all(jobs, convert, workers=2)
+    told = [next(outcomes)]
+    crew = {process.pid: process for process in multiprocessing.active_children()}
+    idle = crew[vars(told[0].report)["pid"]]  # until the next outcome is asked for
+    idle.kill()
+    idle.join()
+    told += outcomes
+    assert summary(told) == [("ok", 0)] * len(jobs)
     assert multiprocessing.active_children() == []
 
 

@@ -13,6 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 import cdsrcodec
 from cdsrcodec.cli.places import Url, parse_place
+from tests.zoo_server import ZooServer
 
 Run = Callable[..., Result]
 Fails = Callable[..., str]
@@ -229,6 +230,56 @@ def test_the_input_is_never_replaced_at_a_url_either(
     assert result.exit_code == 7
     assert "the output is the input itself" in result.stderr
     assert memory.cat_file("/in.png") == picture.read_bytes()
+
+
+def test_another_picture_at_a_url_is_not_taken_for_an_earlier_result(
+    run: Run, memory: MemoryFileSystem, picture: Path
+) -> None:
+    memory.pipe_file("/out.png", picture.read_bytes())
+    command = ("upscale", "-f", picture, "memory://out.png")
+    result = run(*command)
+    assert result.exit_code == 7
+    message = f"error: memory://out.png: another picture, of 37x23 px, not an enlarged {picture}."
+    assert result.stderr.startswith(message)
+    assert memory.cat_file("/out.png") == picture.read_bytes()
+    memory.rm_file("/out.png")
+    for _ in range(2):  # a new result, and an earlier one
+        assert run(*command).exit_code == 0
+
+
+@pytest.mark.parametrize("words", [(), ("-f",)], ids=["new", "force"])
+def test_an_output_on_a_web_server_is_refused_before_anything_is_asked(
+    fails: Fails, zoo_server: ZooServer, picture: Path, words: tuple[str, ...]
+) -> None:
+    folder = f"{zoo_server.url}/small"
+    reason = "cannot be written: files are only fetched from web servers. hint: name a file, or"
+    file = f"{folder}/x.cdsr".replace("http", "HTTP", 1)
+    assert fails(9, "encode", *words, picture, file).startswith(f"{file}: {reason}")
+    assert fails(9, "encode", *words, picture, "-o", folder).startswith(f"{folder}: {reason}")
+    assert zoo_server.requests == []
+
+
+def test_what_a_web_server_says_is_told_in_its_words(fails: Fails, zoo_server: ZooServer) -> None:
+    zoo_server.status, url = 403, f"{zoo_server.url}/x.cdsr"
+    assert fails(9, "info", url) == f"{url}: cannot be read: the server says 403 Forbidden"
+
+
+@pytest.mark.parametrize(
+    ("words", "done"), [(("decode", "URL", "x.png"), "read"), (("decode", "x", "URL"), "reached")]
+)
+def test_a_kind_of_urls_that_needs_a_package_is_told_with_what_to_do(
+    fails: Fails, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], done: str
+) -> None:
+    def need_package(_url: str) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", need_package)
+    url = "s3://shots/x.png"
+    message = fails(9, *(url if word == "URL" else word for word in words))
+    assert message == (
+        f"{url}: cannot be {done}: Install s3fs to access S3. "
+        "hint: pip install that, or let another program copy the file, as curl does"
+    )
 
 
 def test_two_inputs_of_one_url_are_wrong_usage(fails: Fails) -> None:

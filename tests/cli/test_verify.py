@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,52 @@ def test_debug_shows_where_an_error_came_from_and_goes_on(
     assert "Traceback (most recent call last)" in result.stderr
     assert f"error: {missing}: " in result.stderr
     assert result.stdout == f"{stream}: ok\n"
+
+
+def test_the_streams_of_folders_are_checked_in_the_order_of_their_names(
+    run: Run, stream_bytes: bytes, tmp_path: Path
+) -> None:
+    small, empty = tmp_path / "small", tmp_path / "empty"
+    (small / "trip").mkdir(parents=True)
+    empty.mkdir()
+    for name in ("b.cdsr", "a.CDSR", "trip/c.cdsr", ".hidden.cdsr", "notes.txt"):
+        (small / name).write_bytes(stream_bytes)
+    (small / "b.cdsr").write_bytes(stream_bytes[:-4])
+    result = run("verify", "-r", small, small / "notes.txt", empty)
+    names = ("a.CDSR", "trip/c.cdsr", "notes.txt")
+    assert result.stdout == "".join(f"{small / name}: ok\n" for name in names)
+    warning, error = result.stderr.splitlines()
+    assert warning == f"warning: {empty}: no .cdsr files in it"
+    assert error.startswith(f"error: {small / 'b.cdsr'}: ")
+    assert result.exit_code == 4
+    assert run("verify", "-r", empty).exit_code == 0
+
+
+def test_a_folder_that_cannot_be_read_is_the_first_error(
+    run: Run, stream: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, scan = stream.parent / "closed", os.scandir
+    closed.mkdir()
+
+    def refuse(path: str) -> object:
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    result = run("verify", "--recursive", stream.parent)
+    assert result.exit_code == 9
+    assert result.stderr == f"error: {closed}: cannot be read: Permission denied\n"
+    assert result.stdout == f"{stream}: ok\n"
+
+
+def test_a_folder_without_r_is_told_with_what_takes_it_and_the_others_are_checked(
+    run: Run, stream: Path
+) -> None:
+    result = run("verify", stream.parent, stream)
+    hint = "hint: -r takes the .cdsr files in it"
+    assert result.stderr == f"error: {stream.parent}: a directory. {hint}\n"
+    assert (result.exit_code, result.stdout) == (9, f"{stream}: ok\n")
 
 
 def test_no_file_is_wrong_usage(fails: Fails) -> None:

@@ -2,7 +2,7 @@
 
 A worker is a fresh process (spawned: torch and CUDA do not survive a fork) that takes one
 file at a time over a pipe and keeps its models loaded. One that is killed costs the file it
-had and is replaced. One whose parent is gone finds its pipe closed and ends.
+had, if any, and is replaced. One whose parent is gone finds its pipe closed and ends.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def _convert_in_workers(
     crew: list[_Worker] = []
     try:
         while True:
+            crew = _without_gone(crew)
             while waiting and len(crew) < workers:
                 crew.append(_Worker(convert, threads))
             for worker in crew:
@@ -112,6 +113,15 @@ def _convert_in_workers(
             worker.dismiss()
         for worker in crew:
             worker.bury()
+
+
+def _without_gone(crew: list[_Worker]) -> list[_Worker]:
+    """Those of a crew that have not died while they were idle."""
+    gone = [worker for worker in crew if worker.has_gone()]
+    for worker in gone:
+        worker.dismiss()
+        worker.bury()
+    return [worker for worker in crew if worker not in gone]
 
 
 class _Worker:
@@ -164,6 +174,10 @@ class _Worker:
             "hint: if memory ran out, fewer workers (-j) need less"
         )
         return index, lost(self._job, message)
+
+    def has_gone(self) -> bool:
+        """Whether it died while it was idle, when it has nothing to say but the end of its pipe."""
+        return self.index is None and self.connection.poll()
 
     def dismiss(self) -> None:
         """Let an idle worker go, and break off what a busy one does."""

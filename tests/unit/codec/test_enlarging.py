@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from cdsrcodec.codec import decode_pixels, enlarge_pixels, enlarging
+from cdsrcodec.codec import decode_pixels, decoding, enlarge_pixels, enlarging
+from cdsrcodec.codec.decoding import Symbols
 from cdsrcodec.codec.tiles import Tiling
 from cdsrcodec.errors import ModelError
+from cdsrcodec.sr.registry import UpscalerEntry
 
 CPU = torch.device("cpu")
 Crop = Callable[[int, int], NDArray[np.uint8]]
@@ -78,6 +80,24 @@ def test_esrgan_runs_in_tiles_with_the_weights_that_were_named(
     assert np.abs(tiled.astype(int) - whole).max() <= 1
     blurred = network(torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float())
     np.testing.assert_allclose(whole, blurred[0].permute(1, 2, 0), atol=1)
+
+
+def test_missing_weights_are_told_before_symbols_are_decoded(
+    crop: Crop, encode: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = encode(crop(16, 16))
+    missing = tmp_path / "missing.safetensors"
+    entries = (UpscalerEntry("latent", "cdsr1", missing), UpscalerEntry("edsr", network="edsr"))
+    monkeypatch.setattr("cdsrcodec.sr.registry.UPSCALERS", entries)
+
+    def decode_nothing(_data: bytes) -> Symbols:
+        raise AssertionError("it took its time")
+
+    monkeypatch.setattr(decoding, "decode_symbols", decode_nothing)
+    with pytest.raises(ModelError, match="no weights for the upscaler 'latent' and files of cdsr1"):
+        decode_pixels(data, sr=4, upscaler="latent", device=CPU)
+    with pytest.raises(ModelError, match=r"missing\.safetensors"):
+        decode_pixels(data, sr=4, upscaler="edsr", upscaler_weights=missing, device=CPU)
 
 
 def test_the_latent_upscaler_reads_no_pixels(crop: Crop) -> None:

@@ -52,6 +52,21 @@ def test_a_limit_below_the_least_tile_is_refused_with_the_one_that_does() -> Non
     assert TILING.within(886_000_000, 5_000_000, LARGE).core >= LEAST_CORE
 
 
+@pytest.mark.parametrize(
+    ("limit_bytes", "in_words"),
+    [
+        (1, "1 bytes"),
+        (1000, "1000 bytes"),
+        (900 * 2**20, "943.7184 MB"),
+        (879_900_000, "879.9 MB"),
+        (2 * 10**8, "200 MB"),
+    ],
+)
+def test_a_limit_that_is_too_low_is_told_as_it_is(limit_bytes: int, in_words: str) -> None:
+    with pytest.raises(LimitError, match=rf"^{in_words} of memory are too few for this picture\."):
+        check_memory(limit_bytes, 10**9)
+
+
 def test_a_small_picture_needs_no_whole_tile() -> None:
     assert TILING.within(PROGRAM_BYTES + 1000 * 3 * 5, 0, (3, 5)).core == LEAST_CORE
     check_memory(PROGRAM_BYTES + 7, 7)

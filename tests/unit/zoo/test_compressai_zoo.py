@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import re
@@ -90,6 +91,23 @@ def test_what_a_killed_pull_has_left_is_gone_on_with(
     (home / "downloads" / f"{file.name}.part").write_bytes(zoo_server.content[:1000])
     assert installed() == [] != [pull(file)] == installed()
     assert zoo_server.requests == [(f"/v1/{file.name}", "bytes=1000-")]
+
+
+def test_what_could_not_be_stored_is_not_downloaded_again(
+    zoo_server: ZooServer, home: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_disk(_folder: Path, _model: str) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = published(zoo_server, checkpoint.read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(installing, "install", fill_disk)
+        with pytest.raises(FileAccessError, match="No space left on device"):
+            pull(file)
+    assert downloads(home) == [file.name, f"{file.name}.lock"]
+    assert [pull(file)] == installed()
+    assert downloads(home) == [f"{file.name}.lock"]
+    assert len(zoo_server.requests) == 1
 
 
 def test_a_checkpoint_that_is_gone_after_the_import_is_no_failure(

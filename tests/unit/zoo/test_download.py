@@ -73,6 +73,18 @@ def test_a_part_that_is_whole_already_is_taken(zoo_server: ZooServer, tmp_path: 
     assert (tmp_path / "x").read_bytes() == CONTENT
 
 
+def test_a_target_that_is_there_is_left_only_if_it_is_right(
+    zoo_server: ZooServer, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_bytes(CONTENT)
+    assert get(zoo_server, tmp_path) == []
+    assert zoo_server.requests == []
+    (tmp_path / "x").write_bytes(CONTENT[:-1])
+    get(zoo_server, tmp_path)
+    assert (tmp_path / "x").read_bytes() == CONTENT
+    assert len(zoo_server.requests) == 1
+
+
 @pytest.mark.parametrize("stale", [b"other", b"too long" + CONTENT])
 def test_other_bytes_are_not_kept_and_the_next_call_begins_anew(
     zoo_server: ZooServer, tmp_path: Path, stale: bytes
