@@ -32,6 +32,7 @@ from cdsrcodec.evaluation.scripts import exit_code
 from cdsrcodec.imageio.reader import read_rgb
 from cdsrcodec.layers.padding import pad_to_multiple
 from cdsrcodec.models.registry import CDSR1
+from cdsrcodec.sr.registry import UPSCALE
 from cdsrcodec.sr.rrdbnet import RrdbNet
 
 CORE_SIZE_PX = (510, 340)  # a quarter of the usual 2K pictures of 4x
@@ -93,12 +94,17 @@ def hyperprior_tasks(x: NDArray[np.uint8]) -> Tasks:
 
 
 def enlarger_tasks(x: NDArray[np.uint8]) -> Tasks:
-    """4x of the same coded x (H, W, 3): from the stream, and by RRDBNet from its picture."""
+    """4x of the same coded x (H, W, 3): from the stream, and by RRDBNet from its picture.
+
+    Both in fp32, also where decoding by itself would take bf16.
+    """
     stream = api.encode(x, quality=QUALITY, device=DEVICE)
     x_hat = to_tensor(np.asarray(api.decode(stream, device=DEVICE)))
     network = RrdbNet().eval()
     return {
-        "cdsr1 decode --sr 4": partial(api.decode, stream, sr=4, device=DEVICE),
+        "cdsr1 decode --sr 4": partial(
+            api.decode, stream, sr=UPSCALE, device=DEVICE, precision="fp32"
+        ),
         "RRDBNet forward": torch.inference_mode()(partial(network, x_hat)),
     }
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,13 +31,15 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         assert device == "cpu"  # where the others are
         return b"stream"
 
-    def decode(data: bytes, *, device: str, sr: int = 1) -> Image.Image:
+    def decode(data: bytes, *, device: str, sr: int = 1, precision: str = "") -> Image.Image:
         assert device == "cpu"
+        assert precision == ("fp32" if sr == 4 else "")  # as theirs is
         return Image.new("RGB", (16 * sr, 16 * sr))
 
     monkeypatch.setattr(api, "encode", encode)
     monkeypatch.setattr(api, "decode", decode)
-    monkeypatch.setattr(subprocess, "run", start)
+    # Not for the whole process: libraries start processes while they are imported.
+    monkeypatch.setattr(speed, "subprocess", SimpleNamespace(run=start))
     return commands
 
 
