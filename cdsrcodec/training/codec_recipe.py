@@ -106,7 +106,8 @@ class TrainableCdsr1(nn.Module):
         """
         y_gained, z = self.analyse(x, level)
         z_hat = self.quantise_z(z)
-        _, z_likelihoods = self.entropy_bottleneck(z.float(), training=noise)
+        with torch.autocast(x.device.type, enabled=False):  # small differences of large sums
+            _, z_likelihoods = self.entropy_bottleneck(z.float(), training=noise)
         features = crop_like(self.h_s(z_hat), y_gained)
         out = self.prior(features, y_gained)
         rated = y_gained if noise else out.y_hat_gained
