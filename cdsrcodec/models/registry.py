@@ -1,8 +1,8 @@
 """Which codecs there are: names, numbers in the file, qualities, and their weights.
 
 A codec has weights in the package, one network for all qualities, or weights of each quality
-that are installed (models.store). Numbers are never used again for another codec. The entropy
-tag is computed from the content of the entropy file, not stored beside it, so it cannot go stale.
+that are installed (models.store). Numbers are never used again for another codec. Entropy tags are
+computed from the content of files, not stored beside them, but for those of earlier versions.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -42,9 +42,8 @@ class Codec:
         qualities: all that it codes at, rising.
         folder: of its weights in the package; None if they are installed.
         takes_effort: whether its encoder refines latents.
-        former_tags: of entropy parts in the package that only earlier versions wrote with,
-            and the tag of the file that each is in; the current one holds a former part as its
-            networks and Gaussian tables, without the counted tables.
+        former_tags: of entropy parts that only earlier versions wrote with, and the tag of the
+            file that holds each: the current one without its counted tables may be a former one.
     """
 
     name: str
@@ -70,8 +69,7 @@ class CodecEntry:
         folder: of the weight files.
         metric: what they were trained for.
         quality: the one that they are for; None for all.
-        former_tag: of an entropy part that only earlier versions wrote with.
-        file_tag: of the file that the former part is in.
+        former_tag, file_tag: as of Codec, of a part that only earlier versions wrote with.
     """
 
     name: str
@@ -85,8 +83,7 @@ class CodecEntry:
     @property
     def entropy_file(self) -> Path:
         """Integer networks, tables and gains: what decides which streams can be read."""
-        has_own_file = self.former_tag is not None and self.former_tag == self.file_tag
-        suffix = f"-{self.former_tag}" if has_own_file else ""
+        suffix = f"-{self.file_tag}" if self.file_tag and self.file_tag == self.former_tag else ""
         return self.folder / f"entropy{suffix}.safetensors"
 
     @property
@@ -117,12 +114,9 @@ class CodecEntry:
             ModelError: the file is not there, or not the one that an installed model is named by.
         """
         tag = _file_tag(self.entropy_file)
-        is_right = self.is_named_by(tag) if self.file_tag is None else tag.hex() == self.file_tag
-        if not is_right:
-            raise ModelError(
-                f"{self.entropy_file}: not the weights that were installed, their tag is "
-                f"{tag.hex()}. hint: {how_to_mend(self.entropy_file)}"
-            )
+        if not (self.is_named_by(tag) if self.file_tag is None else tag.hex() == self.file_tag):
+            text = f"{self.entropy_file}: not the weights that were installed, their tag is "
+            raise ModelError(f"{text}{tag.hex()}. hint: {how_to_mend(self.entropy_file)}")
         return tag if self.former_tag is None else bytes.fromhex(self.former_tag)
 
     def is_named_by(self, tag: bytes) -> bool:
@@ -240,13 +234,10 @@ def former_entries_of(name: str, metric: str = DEFAULT_METRIC) -> list[CodecEntr
     Raises:
         ModelError: there is no such codec.
     """
-    codec = _find(name)
     return [
-        CodecEntry(
-            name, codec.model_ids[metric], codec.folder, metric, former_tag=tag, file_tag=file_tag
-        )
-        for tag, file_tag in codec.former_tags.items()
-        if codec.folder is not None
+        replace(entry, former_tag=tag, file_tag=file_tag)
+        for entry in entries_of(name, metric)
+        for tag, file_tag in CODECS[name].former_tags.items()
     ]
 
 
