@@ -137,7 +137,7 @@ CODECS = {
             _REAL_QUALITIES,
             WEIGHTS_FOLDER / CDSR1,
             takes_effort=True,
-            former_tags={"72383f26": "72383f26", "b27b82ab": "b27b82ab"},  # to 0.4.0, to 0.6.0
+            former_tags={"72383f26": "72383f26", "b27b82ab": "ae250cd6"},  # to 0.4.0, to 0.6.0
         ),
         Codec(BMSHJ2018_HYPERPRIOR, {"mse": 2, "ms-ssim": 3}, tuple(map(float, range(1, 9)))),
         Codec(

@@ -179,7 +179,7 @@ PICTURES = {
 # What is above was coded with entropy part 72383f26, these with those of 0.5.0 and 0.7.0, too.
 PICTURES |= {
     f"{name}-{tag}": PICTURES[name]
-    for tag in ("b27b82ab", "NEWTAG")
+    for tag in ("b27b82ab", "ae250cd6")
     for name in (
         "cat-96x80-q1",
         "cat-96x80-q8",

@@ -33,7 +33,7 @@ GOLDEN_NAMES = [
     "row-300x1-q5.cdsr",
     "cat-96x80-q8-b27b82ab.cdsr",
     "noise-48x48-q8-b27b82ab.cdsr",
-    "cat-96x80-q8-NEWTAG.cdsr",
+    "cat-96x80-q8-ae250cd6.cdsr",
 ]
 
 # ATEN_CPU_CAPABILITY -> what oneDNN and MKL are held to. MKL matters most: the matrix
