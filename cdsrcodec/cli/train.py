@@ -184,7 +184,7 @@ def calibrate(weights: Path, photographs: Path, output: Path) -> None:
 @click.argument("photographs", metavar="PHOTOS", type=options.FILE)
 @click.option("-o", "--output", type=options.FILE, required=True, help="Entropy part to write.")
 @debug_option
-def frequencies(weights: Path, photographs: Path, output: Path) -> None:
+def tables(weights: Path, photographs: Path, output: Path) -> None:
     """Make an entropy part of cdsr1 whose tables are counted in photographs.
 
     FOLDER holds an exported codec, PHOTOS pictures like those that are to be coded. Files that

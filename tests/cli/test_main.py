@@ -183,9 +183,12 @@ def test_no_arguments_show_the_help_as_wrong_usage(run: Run) -> None:
     [
         (["frobnicate"], "No such command 'frobnicate'. hint: cdsrcodec --help"),
         (["--frob"], "No such option '--frob'. hint: cdsrcodec --help"),
-        (["info"], "Missing argument 'FILE'. hint: cdsrcodec info --help"),
+        (["info"], "Missing argument 'FILE...'. hint: cdsrcodec info --help"),
         (["info", "--frob"], "No such option '--frob'. hint: cdsrcodec info --help"),
-        (["info", "a", "b"], "Got unexpected extra argument (b). hint: cdsrcodec info --help"),
+        (
+            ["models", "show", "a", "b"],
+            "Got unexpected extra argument (b). hint: cdsrcodec models show --help",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line_with_exit_code_2(
@@ -257,7 +260,7 @@ def test_the_whole_process_reports_an_error_in_one_line(tmp_path: Path) -> None:
 def test_the_whole_process_calls_itself_by_its_name() -> None:
     done = python("info")
     assert done.returncode == 2
-    assert done.stderr == "error: Missing argument 'FILE'. hint: cdsrcodec info --help\n"
+    assert done.stderr == "error: Missing argument 'FILE...'. hint: cdsrcodec info --help\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -396,7 +396,7 @@ def test_the_tables_of_an_exported_codec_are_counted(
 ) -> None:
     monkeypatch.setattr("cdsrcodec.training.frequencies.PHOTOGRAPHS", 1)
     target = tmp_path / "entropy.safetensors"
-    done = run("train", "frequencies", SHIPPED, ROOT / "sample_images", "-o", target)
+    done = run("train", "tables", SHIPPED, ROOT / "sample_images", "-o", target)
     assert done.exit_code == 0
     change, last = done.stdout.splitlines()
     assert re.fullmatch(r"latents: \d+ bytes before, \d+ now \([+-]\d+\.\d\d %\)", change)

@@ -61,9 +61,9 @@ def exported_again(
 
 
 def without_integer_layers(file: Path) -> dict[str, Tensor]:
-    """Tensors of a file but those that calibration makes anew."""
-    calibrated = ("h_s.", "prior.", "grid.")
-    return {n: tensor for n, tensor in load_file(file).items() if not n.startswith(calibrated)}
+    """Tensors of a file but those that calibration and counting make anew."""
+    anew = ("h_s.", "prior.", "grid.", "counted.")
+    return {n: tensor for n, tensor in load_file(file).items() if not n.startswith(anew)}
 
 
 def test_a_codec_trains_in_bf16(pictures: Path, shipped: Path, run_folder: Path) -> None:
