@@ -258,7 +258,9 @@ def _read_file(path: StrPath) -> bytes:
             # Other files, which may be films, are refused by their first bytes.
             return start + file.read() if start == MAGIC else start
     except IsADirectoryError as error:
-        raise FileAccessError(f"{path}: a directory. hint: name a .cdsr file") from error
+        raise FileAccessError(
+            f"{path}: a directory. hint: name a .cdsr file, or -r takes those in it"
+        ) from error
     except OSError as error:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -71,7 +71,7 @@ def import_model(file: Path, codec: str, quality: int, metric: str, as_json: boo
 
 
 @models.command()
-@click.argument("codec", type=click.Choice(_INSTALLABLE))
+@click.argument("codec", metavar="CODEC", type=click.Choice(_INSTALLABLE))
 @click.option(
     "-q", "--quality", "qualities", type=click.IntRange(_QUALITIES[0], _QUALITIES[-1]),
     multiple=True, help="One of them; repeat for others.  [default: all]",

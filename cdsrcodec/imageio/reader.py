@@ -104,7 +104,9 @@ def _open_seekable(path: Path) -> BinaryIO:
             copy = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for it closes it
             shutil.copyfileobj(file, copy)
     except IsADirectoryError as error:
-        raise FileAccessError(f"{path}: a directory. hint: name a picture file") from error
+        raise FileAccessError(
+            f"{path}: a directory. hint: name a picture, or -r takes those in it"
+        ) from error
     except OSError as error:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
     copy.seek(0)

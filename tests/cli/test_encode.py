@@ -260,7 +260,9 @@ def test_a_directory_as_input_is_an_access_error(
     fails: Fails, tmp_path: Path, command: str
 ) -> None:
     target = tmp_path / ("out.cdsr" if command == "encode" else "out.png")
-    assert fails(9, command, tmp_path, target).startswith(f"{tmp_path}: a directory. hint: name a")
+    line = fails(9, command, tmp_path, target)
+    assert line.startswith(f"{tmp_path}: a directory. hint: name a ")
+    assert line.rstrip().endswith(", or -r takes those in it")
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,12 @@ def test_a_terminal_shows_what_has_come(
     assert len(zoo.requests) == 2
 
 
+def test_a_pull_of_a_codec_that_is_in_the_package_says_which_can_be_pulled(run: Run) -> None:
+    result = run("models", "pull", "cdsr1")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: Invalid value for 'CODEC': 'cdsr1' is not '{CODEC}'.")
+
+
 def test_a_pull_that_was_broken_off_goes_on(run: Run, zoo: ZooServer, home: Path) -> None:
     zoo.cut_bytes = 1_000_000
     result = run("models", "pull", CODEC, "-q", 4)
