@@ -73,7 +73,8 @@ def round_rate_aware(residual: Tensor, scales: Tensor) -> Tensor:
     """What the encoder codes: the nearest integer, or the next one towards zero.
 
     Of the two it takes the one with the smaller error^2 + ROUNDING_RATE_WEIGHT * bits.
-    Float twin of codec.rounding; gradients pass straight through to the residual alone.
+    Float twin of codec.rounding, but that its bits are those of Gaussians and not of counted
+    tables; gradients pass straight through to the residual alone.
     """
     with torch.no_grad():
         nearest = residual.round()

@@ -85,13 +85,10 @@ def _count(
 def _mix(gaussians: TableSet, counts: NDArray[np.int64]) -> TableSet:
     """The distribution of the counts of each table, of both signs alike, near its Gaussian."""
     probabilities = []
-    begin = 0
-    for index in range(len(gaussians)):
-        gaussian = gaussians.table(index)
-        seen = counts[begin : begin + len(gaussian)].astype(np.float64)
-        begin += len(gaussian)
-        seen[:-1] = (seen[:-1] + seen[-2::-1]) / 2  # the last one is the escape
-        mixed = seen + _GAUSSIAN_SYMBOLS * (gaussian / TOTAL)
+    for index, seen in enumerate(np.split(counts, np.cumsum(gaussians.lengths)[:-1])):
+        both_signs = seen.astype(np.float64)
+        both_signs[:-1] = (seen[:-1] + seen[-2::-1]) / 2  # the last one is the escape
+        mixed = both_signs + _GAUSSIAN_SYMBOLS * (gaussians.table(index) / TOTAL)
         probabilities.append(mixed / mixed.sum())
     return TableSet.from_probabilities(probabilities, gaussians.lows.tolist())
 
