@@ -33,7 +33,6 @@ from cdsrcodec.models.context_prior import (
 from cdsrcodec.training.compressai import EntropyBottleneck
 from cdsrcodec.training.distortion import LMBDAS, MIDDLE, distortion
 from cdsrcodec.training.integers import exported_state
-from cdsrcodec.training.loop import AdamAlone
 from cdsrcodec.training.patches import (
     ImageFolder,
     as_tensor,
@@ -41,6 +40,7 @@ from cdsrcodec.training.patches import (
     patch_batch,
     spread_levels,
 )
+from cdsrcodec.training.recipe import AdamAlone
 
 DECODER = ("g_s.", "quality.g_s_", "quality.log_gain_correction")
 ENCODER = ("g_a.", "h_a.", "quality.g_a_")
@@ -236,7 +236,7 @@ class RateDistortionObjective(nn.Module):
 
 
 class CodecRecipe(AdamAlone):
-    """Recipe (see `loop.Recipe`) of the codec."""
+    """Recipe (see `recipe.Recipe`) of the codec."""
 
     def __init__(self, config: CodecRecipeConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -255,6 +255,13 @@ class CodecRecipe(AdamAlone):
             self.former = deepcopy(self.network).requires_grad_(False).to(device)
         smallest = config.patch_px * min(config.factors)
         self.images = ImageFolder(config.data, min_side_px=smallest)
+
+    @property
+    def aim(self) -> dict[str, str]:
+        """Metric and part, and of transforms whose latents g_s is to go on with."""
+        c = self.config
+        former = {} if self.former is None else {"start": str(c.start)}
+        return {"metric": c.metric, "part": c.part, **former}
 
     def batch(self, step: int, rank: int) -> CodecBatch:
         """Patches, their levels, and former latents of some where there is a former encoder."""

@@ -69,7 +69,7 @@ def load_trainable(enlarger: PixelEnlarger, start: Path) -> None:
 
 
 class EnlargerRecipe:
-    """Recipe (see `loop.Recipe`) of the 4x networks of pixels."""
+    """Recipe (see `recipe.Recipe`) of the 4x networks of pixels."""
 
     def __init__(self, config: EnlargerRecipeConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -95,6 +95,15 @@ class EnlargerRecipe:
             if parameter.ndim == 4 and parameter.shape[1] > 1 and name.startswith("upscaler.")
         }
         self.images = ImageFolder(config.data, min_side_px=config.patch_px * UPSCALE)
+
+    @property
+    def aim(self) -> dict[str, str]:
+        """The network, the pictures that it enlarges and the loss."""
+        c = self.config
+        pictures = "that are clean" if self.codec is None else f"of {self.codec.name}"
+        judge = f"of {c.content} and {c.adversarial_weight} of a discriminator's"
+        loss = judge if c.adversarial_weight else "for PSNR"
+        return {"network": c.network, "pictures": pictures, "a loss": loss}
 
     def rate_factor(self, name: str) -> float:
         """Full for Muon, half for Adam."""

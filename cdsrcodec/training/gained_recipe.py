@@ -29,7 +29,6 @@ from cdsrcodec.models.gained_hyperprior import GAIN_LEVELS
 from cdsrcodec.models.hyperprior import SMALL_CHANNELS
 from cdsrcodec.training.compressai import ScaleHyperprior
 from cdsrcodec.training.distortion import LMBDAS, MIDDLE, distortion
-from cdsrcodec.training.loop import AdamAlone
 from cdsrcodec.training.patches import (
     ImageFolder,
     as_tensor,
@@ -38,6 +37,7 @@ from cdsrcodec.training.patches import (
     spread_levels,
 )
 from cdsrcodec.training.principal import start_at_principal_components
+from cdsrcodec.training.recipe import AdamAlone
 
 _START_PATCHES = 256  # enough for the components of 192 channels at 1/8
 _START_PATCH_PX = 64  # at most: a folder may hold pictures just large enough for the patches
@@ -161,7 +161,7 @@ class GainedObjective(nn.Module):
 
 
 class GainedRecipe(AdamAlone):
-    """Recipe (see `loop.Recipe`) of the codec."""
+    """Recipe (see `recipe.Recipe`) of the codec."""
 
     def __init__(self, config: GainedRecipeConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -192,6 +192,11 @@ class GainedRecipe(AdamAlone):
             level = torch.linspace(0, GAIN_LEVELS - 1, len(x))
             z = network.h_a((network.g_a(x) * network.quality.gain(level)).abs())
             network.h_a[-1].weight /= z.std()
+
+    @property
+    def aim(self) -> dict[str, str]:
+        """There is one."""
+        return {}
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, Tensor]:
         """(x (B, 3, P, P) float in [0, 1], levels (B,))."""

@@ -18,8 +18,8 @@ from cdsrcodec.models.context_prior import crop_like
 from cdsrcodec.models.hyperprior import channels_at
 from cdsrcodec.training.compressai import ScaleHyperprior, load_pretrained
 from cdsrcodec.training.distortion import LMBDAS, distortion
-from cdsrcodec.training.loop import AdamAlone
 from cdsrcodec.training.patches import ImageFolder, as_tensor, batch_rng, patch_batch
+from cdsrcodec.training.recipe import AdamAlone
 
 
 def load_hyperprior(network: ScaleHyperprior, start: Path) -> None:
@@ -112,7 +112,7 @@ class HyperpriorObjective(nn.Module):
 
 
 class HyperpriorRecipe(AdamAlone):
-    """Recipe (see `loop.Recipe`) of the codec at one quality."""
+    """Recipe (see `recipe.Recipe`) of the codec at one quality."""
 
     def __init__(self, config: HyperpriorRecipeConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -127,6 +127,11 @@ class HyperpriorRecipe(AdamAlone):
         self.module.to(memory_format=torch.channels_last)
         smallest = config.patch_px * min(config.factors)
         self.images = ImageFolder(config.data, min_side_px=smallest)
+
+    @property
+    def aim(self) -> dict[str, str]:
+        """The quality, which alone tells its lambda, and the metric."""
+        return {"quality": str(self.config.quality), "metric": self.config.metric}
 
     def batch(self, step: int, rank: int) -> Tensor:
         """(B, 3, P, P) float in [0, 1]."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from cdsrcodec.training.distributed import Group
 from cdsrcodec.training.gradient_guard import GradientGuard
 from cdsrcodec.training.log import STEP, RunLog
 from cdsrcodec.training.muon import Muon
+from cdsrcodec.training.recipe import Recipe, check_aim
 from cdsrcodec.training.storage import make_folder, read_checkpoint, write_checkpoint
 
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -37,35 +37,6 @@ OUT_OF_MEMORY = (
 OTHER_RECIPE = (
     "the checkpoint is of another recipe. hint: name another --output, or remove it to start anew"
 )
-
-
-class Recipe(Protocol):
-    """What the loop needs of a recipe."""
-
-    @property
-    def module(self) -> nn.Module:
-        """forward(batch) -> (loss, metrics); its trainable parameters are trained."""
-
-    def batch(self, step: int, rank: int) -> object:
-        """The batch of this step on this rank; depends on nothing else."""
-
-    def rate_factor(self, name: str) -> float:
-        """Factor on the learning rate of the parameter of this name in `module`."""
-
-    def takes_muon(self, name: str) -> bool:
-        """Whether Muon trains the parameter of this name in `module`; Adam does if not."""
-
-
-class AdamAlone:
-    """What recipes have in common that leave all parameters to Adam."""
-
-    def rate_factor(self, name: str) -> float:
-        """All parameters learn at one rate."""
-        return 1.0
-
-    def takes_muon(self, name: str) -> bool:
-        """Adam trains all of it."""
-        return False
 
 
 @dataclass(frozen=True)
@@ -128,8 +99,8 @@ class TrainingLoop:
         on_step: called with a StepReport on rank 0 after each step.
 
     Raises:
-        TrainingError: not just one budget is given, or the checkpoint is damaged or of another
-            recipe.
+        TrainingError: not just one budget is given, or the checkpoint is damaged, of another
+            recipe or of a run with another aim.
         FileAccessError: the output cannot be written.
     """
 
@@ -271,6 +242,7 @@ class TrainingLoop:
         if self.group.rank != 0:
             return
         state = {
+            "aim": self.recipe.aim,
             "module": self.module.state_dict(),
             "averages": self.averages.tensors,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -283,6 +255,8 @@ class TrainingLoop:
 
     def _restore(self) -> None:
         state = read_checkpoint(self.checkpoint_path, self.group.device)
+        # Those of versions before 0.8.0 hold none.
+        check_aim(self.checkpoint_path, state.get("aim", self.recipe.aim), self.recipe.aim)
         try:
             self.averages.load(state["averages"], state["module"])
             for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):

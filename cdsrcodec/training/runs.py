@@ -68,7 +68,8 @@ from cdsrcodec.training.hyperprior_recipe import (
     HyperpriorRecipeConfig,
     load_hyperprior,
 )
-from cdsrcodec.training.loop import LoopConfig, Recipe, StepReport, TrainingLoop
+from cdsrcodec.training.loop import LoopConfig, StepReport, TrainingLoop
+from cdsrcodec.training.recipe import Recipe
 from cdsrcodec.training.storage import make_folder, write_tensors
 from cdsrcodec.training.upscaler_recipe import (
     UpscalerRecipe,

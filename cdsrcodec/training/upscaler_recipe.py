@@ -163,7 +163,7 @@ def _objective(
 
 
 class UpscalerRecipe:
-    """Recipe (see `loop.Recipe`) of the 4x decoders."""
+    """Recipe (see `recipe.Recipe`) of the 4x decoders."""
 
     def __init__(self, config: UpscalerRecipeConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -177,6 +177,13 @@ class UpscalerRecipe:
         self.module = _objective(upscaler, config.perceptual)
         self.module.to(memory_format=torch.channels_last)
         self.images = ImageFolder(config.data, min_side_px=config.patch_px * UPSCALE)
+
+    @property
+    def aim(self) -> dict[str, str]:
+        """The codec and the loss."""
+        weights = self.config.perceptual
+        loss = "for PSNR" if weights is None else f"with weights {tuple(weights)}"
+        return {"codec": self.codec.name, "a loss": loss}
 
     def rate_factor(self, name: str) -> float:
         """Full for Muon, half for Adam, a twentieth for what was copied from g_s."""

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.training.distributed import Group
 from cdsrcodec.training.folding import trainable
-from cdsrcodec.training.loop import AdamAlone, LoopConfig, TrainingLoop
+from cdsrcodec.training.loop import LoopConfig, TrainingLoop
+from cdsrcodec.training.recipe import AdamAlone
 
 ALONE = Group(torch.device("cpu"))
 STATISTICS = {"norm.running_mean", "norm.running_var"}
@@ -42,6 +43,10 @@ class Recipe(AdamAlone):
         torch.manual_seed(0)
         self.module = Objective()
         self.broken = broken
+
+    @property
+    def aim(self) -> dict[str, str]:
+        return {}
 
     def batch(self, step: int, rank: int) -> Tensor:
         batch = torch.rand(4, 1, 3, 3, generator=torch.Generator().manual_seed(step))

@@ -51,6 +51,7 @@ class TinyRecipe:
         factors: of the learning rate, by the name of the parameter; 1 otherwise.
         muon: names of the parameters that Muon trains.
         tick: called for each batch.
+        colour: what it is trained for.
     """
 
     def __init__(
@@ -60,12 +61,17 @@ class TinyRecipe:
         factors: dict[str, float] | None = None,
         muon: tuple[str, ...] = (),
         tick: Callable[[], None] = lambda: None,
+        colour: str = "red",
     ) -> None:
         torch.manual_seed(0)
         self.module = module or Objective()
         self.broken, self.factors, self.tick = broken, factors or {}, tick
-        self.muon = muon
+        self.muon, self.colour = muon, colour
         self.asked: list[tuple[int, int]] = []
+
+    @property
+    def aim(self) -> dict[str, str]:
+        return {"colour": self.colour}
 
     def rate_factor(self, name: str) -> float:
         return self.factors.get(name, 1.0)
@@ -473,6 +479,21 @@ def test_a_checkpoint_of_other_groups_is_refused(tmp_path: Path, other: dict[str
     TrainingLoop(TinyRecipe(), config(tmp_path, steps=1), ALONE).run()
     with pytest.raises(TrainingError, match="another recipe"):
         TrainingLoop(TinyRecipe(**other), config(tmp_path), ALONE)
+
+
+def test_a_run_goes_on_for_what_it_was_begun_alone(tmp_path: Path) -> None:
+    TrainingLoop(TinyRecipe(), config(tmp_path, steps=1), ALONE).run()
+    with pytest.raises(TrainingError, match=r"t\.pt: .* a run with colour red, not blue\. hint: "):
+        TrainingLoop(TinyRecipe(colour="blue"), config(tmp_path), ALONE)
+    assert TrainingLoop(TinyRecipe(), config(tmp_path), ALONE).step == 1
+
+
+def test_a_checkpoint_of_a_version_that_stored_no_aim_goes_on(tmp_path: Path) -> None:
+    TrainingLoop(TinyRecipe(), config(tmp_path, steps=1), ALONE).run()
+    state = torch.load(tmp_path / "checkpoint.pt")
+    del state["aim"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    assert TrainingLoop(TinyRecipe(), config(tmp_path), ALONE).step == 1
 
 
 def test_a_checkpoint_that_holds_something_else_is_refused(tmp_path: Path) -> None:

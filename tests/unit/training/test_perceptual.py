@@ -131,7 +131,7 @@ def test_a_run_for_psnr_cannot_go_on_as_a_perceptual_one(
 ) -> None:
     run_folder.mkdir()
     (run_folder / "checkpoint.pt").symlink_to(upscaler_run / "checkpoint.pt")
-    with pytest.raises(TrainingError, match="the checkpoint is of another recipe"):
+    with pytest.raises(TrainingError, match="of a run with a loss for PSNR, not with weights"):
         run(pictures, shipped, run_folder)
 
 
