@@ -28,6 +28,14 @@ class FormatError(CdsrError, ValueError):
         super().__init__(f"{message} (byte {offset})")
         self.offset = offset
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled as other exceptions are, by a process pool for one, but made without `offset`."""
+        return _remake, (type(self), *self.args), self.__dict__
+
+
+def _remake(kind: type[FormatError], *args: object) -> FormatError:
+    return kind.__new__(kind, *args)
+
 
 class BadMagicError(FormatError):
     """The first bytes are not those of a .cdsr file."""

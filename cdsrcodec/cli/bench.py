@@ -242,6 +242,9 @@ def _check_qualities(settings: Settings) -> None:
         if not scale.lowest <= rungs[0] <= rungs[-1] <= scale.highest:
             message = f"those of {name} are {scale.lowest:g} to {scale.highest:g}"
             raise click.BadParameter(message, param_hint="--qualities")
+        if scale.step == 1 and not all(rung.is_integer() for rung in rungs):
+            message = f"those of {name} are whole numbers"
+            raise click.BadParameter(message, param_hint="--qualities")
 
 
 def _published(path: Path | None, task: str) -> dict[str, Curve]:

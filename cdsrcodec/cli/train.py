@@ -30,6 +30,13 @@ def finite(_ctx: click.Context, _param: click.Parameter, value: float | None) ->
     return value
 
 
+def divisible_by_16(_ctx: click.Context, _param: click.Parameter, value: int) -> int:
+    """Callback for the side of a patch: a latent has a position for 16 pixels."""
+    if value % 16:
+        raise click.BadParameter("must be divisible by 16")
+    return value
+
+
 def codec_weights(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
     """Callback: the weights of a codec by its name, or a file or folder of them."""
     if value is None:

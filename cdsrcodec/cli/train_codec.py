@@ -9,7 +9,15 @@ import click
 from click.core import ParameterSource
 
 from cdsrcodec.cli import options
-from cdsrcodec.cli.train import LoopOptions, announce, display, finite, loop_config, run_options
+from cdsrcodec.cli.train import (
+    LoopOptions,
+    announce,
+    display,
+    divisible_by_16,
+    finite,
+    loop_config,
+    run_options,
+)
 from cdsrcodec.models.registry import (
     BMSHJ2018_HYPERPRIOR,
     BMSHJ2018_HYPERPRIOR_GAIN,
@@ -55,7 +63,8 @@ class RecipeOptions(TypedDict):
     f"{MS_SSIM_MIN_PATCH_PX} px.",
 )  # fmt: skip
 @click.option(
-    "--patch", "patch_px", type=click.IntRange(min=64), default=192, show_default=True,
+    "--patch", "patch_px", type=click.IntRange(min=64), callback=divisible_by_16,
+    default=192, show_default=True,
     help="Side of a patch in pixels, divisible by 16.",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True)
@@ -140,8 +149,6 @@ def check_codec_options(context: click.Context, codec: str) -> None:
     patch_px, metric = context.params["patch_px"], context.params["metric"]
     if codec == BMSHJ2018_HYPERPRIOR_GAIN and metric != DEFAULT_METRIC:
         raise click.UsageError(f"{codec} is not trained for --metric {metric}")
-    if patch_px % 16:
-        raise click.BadParameter("must be divisible by 16", param_hint="--patch")
     if metric == "ms-ssim" and patch_px < MS_SSIM_MIN_PATCH_PX:
         raise click.BadParameter(
             f"must be at least {MS_SSIM_MIN_PATCH_PX} with --metric ms-ssim", param_hint="--patch"

@@ -13,6 +13,7 @@ from cdsrcodec.cli.train import (
     announce,
     codec_weights,
     display,
+    divisible_by_16,
     finite,
     loop_config,
     run_options,
@@ -35,7 +36,8 @@ NETWORKS = list(dict.fromkeys(entry.network for entry in UPSCALERS if entry.netw
     "Default: clean pictures.",
 )  # fmt: skip
 @click.option(
-    "--patch", "patch_px", type=click.IntRange(min=16), default=48, show_default=True,
+    "--patch", "patch_px", type=click.IntRange(min=16), callback=divisible_by_16,
+    default=48, show_default=True,
     help="Side of the low-resolution patch in pixels, divisible by 16.",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=4, show_default=True)
@@ -70,8 +72,6 @@ def enlarger(
     from cdsrcodec.training.enlarger_recipe import EnlargerRecipeConfig
     from cdsrcodec.training.runs import train_enlarger
 
-    if patch_px % 16:
-        raise click.BadParameter("must be divisible by 16", param_hint="--patch")
     if content is not None and not adversarial_weight:
         raise click.UsageError("--content belongs to --adversarial above 0")
     config = EnlargerRecipeConfig(

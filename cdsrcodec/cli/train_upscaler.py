@@ -14,6 +14,7 @@ from cdsrcodec.cli.train import (
     announce,
     codec_weights,
     display,
+    divisible_by_16,
     loop_config,
     run_options,
 )
@@ -33,7 +34,8 @@ def finite_weights(
 @click.command()
 @run_options
 @click.option(
-    "--patch", "patch_px", type=click.IntRange(min=16), default=96, show_default=True,
+    "--patch", "patch_px", type=click.IntRange(min=16), callback=divisible_by_16,
+    default=96, show_default=True,
     help="Side of the low-resolution patch in pixels, divisible by 16.",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=4, show_default=True)
@@ -83,8 +85,6 @@ def upscaler(
     from cdsrcodec.training.runs import train_upscaler
     from cdsrcodec.training.upscaler_recipe import UpscalerRecipeConfig
 
-    if patch_px % 16:
-        raise click.BadParameter("must be divisible by 16", param_hint="--patch")
     if loss_weights is not None and not perceptual:
         raise click.UsageError("--loss-weights belong to --perceptual")
     if perceptual and start is None:

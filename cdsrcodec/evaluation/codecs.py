@@ -44,6 +44,12 @@ class LearnedCodec:
         whole = tuple(quality for quality in codec.qualities if quality.is_integer())
         return Scale(codec.qualities[0], codec.qualities[-1], step, whole)
 
+    @property
+    def warm_up_qualities(self) -> tuple[float, ...]:
+        """Those that load all of its weights: one, but where each has a network of its own."""
+        codec = LEARNED[self.codec]
+        return codec.qualities if codec.folder is None else codec.qualities[:1]
+
     def encode(self, x: NDArray[np.uint8], quality: float) -> bytes:
         """A .cdsr stream of x (H, W, 3).
 
@@ -106,6 +112,11 @@ class PillowCodec:
     scale: Scale
     options: tuple[tuple[str, Any], ...]
     quality_options: Callable[[float], dict[str, Any]]
+
+    @property
+    def warm_up_qualities(self) -> tuple[float, ...]:
+        """One that loads its library."""
+        return (self.scale.lowest,)
 
     def encode(self, x: NDArray[np.uint8], quality: float) -> bytes:
         """The whole file of x (H, W, 3), headers included.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cdsrcodec.errors import InputImageError
-from cdsrcodec.training.patches import IMAGE_SUFFIXES, check_folder, is_picture
+from cdsrcodec.imageio.folders import IMAGE_SUFFIXES, check_folder, is_picture
 
 
 def find_images(folder: Path) -> list[Path]:

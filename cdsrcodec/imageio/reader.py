@@ -87,11 +87,27 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
         InputImageError: not an image, damaged, animated, or refused by `to_picture`.
         LimitError: more than max_pixels, or more than Pillow agrees to open.
     """
-    with _open_seekable(path) as file:
-        try:
-            return to_picture(_open_single(file, max_pixels))
-        except (FileAccessError, InputImageError, LimitError) as error:
-            raise type(error)(f"{path}: {error}") from error
+    with _open_seekable(path) as file, _about(path):
+        return to_picture(_open_single(file, max_pixels))
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels as they are stored, not upright, by the header of a file.
+
+    Raises:
+        FileAccessError, InputImageError, LimitError: as read_picture, as far as the header tells.
+    """
+    with _open_seekable(path) as file, _about(path), _decoder_errors():
+        return Image.open(file).size
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Begin the message of an error with the file that it is about."""
+    try:
+        yield
+    except (FileAccessError, InputImageError, LimitError) as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def _open_seekable(path: Path) -> BinaryIO:
@@ -114,15 +130,9 @@ def _open_seekable(path: Path) -> BinaryIO:
 
 
 def size_of(path: Path) -> tuple[int, int] | None:
-    """Width and height in pixels as they are stored, not upright, by the header of a file.
-
-    None of anything but a regular file that holds a picture.
-    """
+    """`read_size` of a regular file that holds a picture; None of anything else."""
     try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file, _decoder_errors():
-            return Image.open(file).size
+        return read_size(path) if path.is_file() else None
     except (OSError, CdsrError):
         return None
 

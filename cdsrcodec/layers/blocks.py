@@ -72,6 +72,16 @@ def at_level(table: Tensor, level: Tensor) -> Tensor:
     return torch.lerp(table[low], table[low + 1], weight)[:, :, None, None]
 
 
+def gain_at(log_gain: Tensor, level: Tensor) -> Tensor:
+    """(B, C, 1, 1) factors from a latent to the domain that is rounded; arguments as at_level."""
+    return at_level(log_gain, level).exp()
+
+
+def inverse_gain_at(log_gain: Tensor, log_correction: Tensor, level: Tensor) -> Tensor:
+    """(B, C, 1, 1) factors back from there, with a learnt correction: (L, C) as log_gain."""
+    return gain_at(log_correction - log_gain, level)
+
+
 def freeze(parameters: Iterable[nn.Parameter]) -> None:
     """Switch gradients off, in place."""
     for parameter in parameters:

@@ -13,7 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cdsrcodec.layers.blocks import LEAKY_SLOPE, at_level, conv3x3, residual_blocks
+from cdsrcodec.layers.blocks import (
+    LEAKY_SLOPE,
+    at_level,
+    conv3x3,
+    gain_at,
+    inverse_gain_at,
+    residual_blocks,
+)
 from cdsrcodec.models.interface import DecoderNetwork, EncoderNetwork
 
 LATENT_CHANNELS = 224
@@ -134,12 +141,11 @@ class QualityTables(nn.Module):
 
     def gain(self, level: Tensor) -> Tensor:
         """(B, 224, 1, 1) factor from y to the domain that is rounded."""
-        return at_level(self.log_gain, level).exp()
+        return gain_at(self.log_gain, level)
 
     def inverse_gain(self, level: Tensor) -> Tensor:
         """(B, 224, 1, 1) factor back to y_hat, with the learnt correction."""
-        log_inverse = at_level(self.log_gain_correction - self.log_gain, level)
-        return log_inverse.exp()
+        return inverse_gain_at(self.log_gain, self.log_gain_correction, level)
 
 
 def lmbda_at(level: Tensor, lmbdas: tuple[float, ...] = LMBDAS) -> Tensor:
@@ -167,7 +173,7 @@ class Encoder(EncoderNetwork):
     def to_latent(self, features: Tensor, level: Tensor) -> Tensor:
         """Gained latent (B, 224, H/16, W/16) of the features at levels (B,)."""
         y = self.g_a.to_latent(features, at_level(self.g_a_scale8, level))
-        return y * at_level(self.log_gain, level).exp()
+        return y * gain_at(self.log_gain, level)
 
     def to_hyper(self, y_gained: Tensor) -> Tensor:
         """Z (B, 128, ceil(h/4), ceil(w/4))."""
@@ -190,7 +196,7 @@ class Decoder(DecoderNetwork):
 
     def dequantise(self, y_hat_gained: Tensor, level: Tensor) -> Tensor:
         """y_hat (B, 224, h, w): the rounded domain times the inverse gain at levels (B,)."""
-        return y_hat_gained * at_level(self.log_gain_correction - self.log_gain, level).exp()
+        return y_hat_gained * inverse_gain_at(self.log_gain, self.log_gain_correction, level)
 
     def forward(self, y_hat: Tensor, level: Tensor) -> Tensor:
         """x_hat (B, 3, H, W) of y_hat (B, 224, H/16, W/16) at levels (B,)."""

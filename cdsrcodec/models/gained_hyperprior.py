@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cdsrcodec.layers.blocks import at_level
+from cdsrcodec.layers.blocks import gain_at, inverse_gain_at
 from cdsrcodec.models.hyperprior import SMALL_CHANNELS, HyperpriorDecoder, HyperpriorEncoder
 
 GAIN_LEVELS = 6
@@ -36,7 +36,7 @@ class GainedEncoder(HyperpriorEncoder):
 
     def to_latent(self, features: Tensor, level: Tensor) -> Tensor:
         """Gained latent (B, 192, H/16, W/16) of y at levels (B,)."""
-        return features * at_level(self.log_gain, level).exp()
+        return features * gain_at(self.log_gain, level)
 
 
 class GainedDecoder(HyperpriorDecoder):
@@ -51,4 +51,4 @@ class GainedDecoder(HyperpriorDecoder):
 
     def dequantise(self, y_hat_gained: Tensor, level: Tensor) -> Tensor:
         """y_hat (B, 192, h, w): the rounded domain times the inverse gain at levels (B,)."""
-        return y_hat_gained * at_level(self.log_gain_correction - self.log_gain, level).exp()
+        return y_hat_gained * inverse_gain_at(self.log_gain, self.log_gain_correction, level)

@@ -41,15 +41,14 @@ def load_enlarger(network: str, file: Path) -> PixelEnlarger:
             f"{cannot_be_read(file)}. "
             "hint: name an enlarger.safetensors that cdsrcodec train export wrote"
         ) from error
+    hint = "hint: train and export that network, or use another --upscaler"
+    if found != network:
+        found = found or "something else"
+        raise ModelError(f"{file}: not the exported weights of {network}, but of {found}. {hint}")
     with torch.device("meta"):
         enlarger = NETWORKS[network]()
     try:
-        if found != network:
-            raise ValueError(found)
         enlarger.load_state_dict(state, assign=True)
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{file}: not the exported weights of {network}, but of {found or 'something else'}. "
-            f"hint: train and export that network, or use another --upscaler"
-        ) from error
+    except RuntimeError as error:
+        raise ModelError(f"{file}: not the tensors of {network}. {hint}") from error
     return enlarger

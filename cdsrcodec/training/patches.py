@@ -6,45 +6,22 @@ run that is killed and resumed sees the patches it would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from cdsrcodec.errors import FileAccessError, InputImageError
+from cdsrcodec.container import Limits
+from cdsrcodec.errors import InputImageError
+from cdsrcodec.imageio.folders import IMAGE_SUFFIXES, check_folder, is_picture
+from cdsrcodec.imageio.reader import read_picture, read_size
 from cdsrcodec.imageio.resampling import downscale
-
-IMAGE_SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-
-
-def is_picture(place: PurePath) -> bool:
-    """Whether a place below a folder is that of a picture by its extension, and not hidden.
-
-    `._cat.jpg` is what macOS puts beside `cat.jpg` on other disks, and no picture.
-    """
-    is_hidden = any(part.startswith(".") for part in place.parts)
-    return place.suffix.lower() in IMAGE_SUFFIXES and not is_hidden
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be listed: a search below it would just find nothing.
-
-    Raises:
-        FileAccessError: it is missing, may not be read or is no folder.
-    """
-    try:
-        next(folder.iterdir(), None)
-    except OSError as error:
-        raise FileAccessError(f"{folder}: cannot be read: {error.strerror}") from error
 
 
 class ImageFolder:
-    """The RGB pictures of a folder, decoded once and kept while memory allows.
+    """The pictures of a folder as they would be coded, read once and kept while memory allows.
 
     Args:
         folder: searched recursively, but for hidden files; they are taken in sorted order.
@@ -52,15 +29,16 @@ class ImageFolder:
         cache_gb: decoded pictures kept in memory; the rest is decoded anew each time.
 
     Raises:
-        FileAccessError: there is no such folder.
+        FileAccessError: there is no such folder, or a file in it cannot be read.
         InputImageError: no picture is large enough, or a file is none.
+        LimitError: a picture has more pixels than can be coded.
     """
 
     def __init__(self, folder: Path, *, min_side_px: int, cache_gb: float = 4.0) -> None:
         check_folder(folder)
         self.min_side_px = min_side_px
         candidates = sorted(p for p in folder.rglob("*") if is_picture(p.relative_to(folder)))
-        self.paths = [p for p in candidates if _short_side_px(p) >= min_side_px]
+        self.paths = [p for p in candidates if min(read_size(p)) >= min_side_px]
         if not self.paths:
             raise InputImageError(
                 f"{folder}: no image with both sides of at least {min_side_px} px. "
@@ -73,38 +51,19 @@ class ImageFolder:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Picture `index` as uint8 (H, W, 3).
+        """Picture `index` as encoding takes it: uint8 (H, W, 3), sRGB, upright, without alpha.
 
         Raises:
-            InputImageError: its pixels are damaged.
+            InputImageError: its pixels are damaged, or it is an animation.
+            FileAccessError, LimitError: as imageio.reader.read_picture.
         """
         if index in self._cache:
             return self._cache[index]
-        path = self.paths[index]
-        with _decoder_errors(path), Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
+        pixels = read_picture(self.paths[index], max_pixels=Limits.max_pixels).pixels
         if pixels.nbytes <= self._budget_bytes:
             self._budget_bytes -= pixels.nbytes
             self._cache[index] = pixels
         return pixels
-
-
-def _short_side_px(path: Path) -> int:
-    with _decoder_errors(path), Image.open(path) as image:
-        return min(image.size)
-
-
-@contextmanager
-def _decoder_errors(path: Path) -> Iterator[None]:
-    """One error for about every exception there is, which Pillow raises on damaged bytes."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise InputImageError(
-            f"{path}: not an image, or a damaged one. hint: remove it from the folder"
-        ) from error
 
 
 def middles(images: ImageFolder, count: int, side_px: int) -> list[NDArray[np.uint8]]:

@@ -140,6 +140,7 @@ def test_a_codec_that_cannot_run_is_left_out_with_a_note(
         (("--qualities", "jpeg=ten"), "not of the form CODEC=NUMBER"),
         (("--qualities", "jpeg=nan"), "not of the form CODEC=NUMBER"),
         (("--qualities", "jpeg=10,200"), "those of jpeg are 1 to 95"),
+        (("--qualities", "jpeg=10,60.4"), "those of jpeg are whole numbers"),
         (("--qualities", "webp=10"), "'webp' is not among the codecs"),
         (("--task", "sr4", "--upscalers", "nearest"), "there is no upscaler 'nearest'"),
         (("--upscalers", "lanczos"), "--upscalers belongs to --task sr4"),

@@ -269,7 +269,7 @@ BUDGET = "give either --minutes or --steps. hint: cdsrcodec train {0} --help"
         (["--steps", "1", "--seed", "-1"], "'--seed'"),
         (["--steps", "1", "--precision", "fp16"], "'--precision'"),
         (["--steps", "1", "--batch", "0"], "'--batch'"),
-        (["--steps", "1", "--patch", "72"], "Invalid value for --patch: must be divisible by"),
+        (["--steps", "1", "--patch", "72"], "Invalid value for '--patch': must be divisible by"),
         (["--steps", "1", "--patch", "8"], "'--patch'"),
     ],
 )

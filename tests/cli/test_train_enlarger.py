@@ -75,7 +75,7 @@ def test_every_option_reaches_the_recipe(run: Run, recorder: Recorder) -> None:
     ("args", "message"),
     [
         ((), "give either --minutes or --steps"),
-        (("--steps", "1", "--patch", "20"), "for --patch: must be divisible by 16"),
+        (("--steps", "1", "--patch", "20"), "for '--patch': must be divisible by 16"),
         (("--steps", "1", "--network", "magic"), "'magic' is not one of 'edsr', 'wdsr', 'srgan'"),
         (("--steps", "1", "--adversarial", "nan"), "'--adversarial'"),
         (("--steps", "1", "--content", "vgg"), "--content belongs to --adversarial above 0"),

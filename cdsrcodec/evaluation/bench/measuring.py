@@ -207,8 +207,11 @@ def _warm_up(codec: Codec | None, enlarger: str, device: str, weights: Path | No
     """Load the libraries and weights once a process, so that no picture's time has them."""
     x = np.zeros((WARM_UP_SIDE_PX, WARM_UP_SIDE_PX, 3), np.uint8)
     settings = Settings(Path(), Path(), "sr4", (), {}, upscaler_weights=weights, device=device)
-    encoded = encode_timed(codec, x, codec.scale.lowest) if codec else None
-    _decode(codec, encoded, x, enlarger, settings)
+    if codec is None:
+        _decode(None, None, x, enlarger, settings)
+        return
+    for quality in codec.warm_up_qualities:
+        _decode(codec, encode_timed(codec, x, quality), x, enlarger, settings)
 
 
 @contextmanager

@@ -34,8 +34,9 @@ class Row:
         ssimulacra2: 100 for equal pictures; None unless asked for.
         encode_s: pixels to bytes, in memory.
         decode_s: bytes to pixels, enlarging included.
-        peak_memory_bytes: the most that the process held while it coded, decoded and
-            enlarged, its libraries and weights included; None where the system does not tell.
+        peak_memory_bytes: the most that the process held while it coded (once for all
+            enlargers), decoded and enlarged, its libraries and weights included; None where the
+            system does not tell.
         view: SHA-256 of the row's cut-out, a file in views/.
     """
 

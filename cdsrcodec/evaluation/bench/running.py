@@ -41,7 +41,7 @@ class Measured:
     Attributes:
         rows: in the order of the plan.
         pictures: those that were measured, by name.
-        failures: what was wrong with each of the others, the error of the first unit.
+        failures: what was wrong with each of the others, by name: the error of its first unit.
         units_resumed: units that an earlier run had finished.
         timing: where the time went.
     """
@@ -177,6 +177,7 @@ def _cpu_count() -> int:
 
 def _collect(measured: Measured, units: Sequence[Unit], rows: dict[str, Row | None]) -> None:
     """The rows of whole pictures in the order of the plan, by the names they have now."""
+    measured.failures = dict(sorted(measured.failures.items()))  # processes end in any order
     measured.pictures = [p for p in measured.pictures if p.path not in measured.failures]
     if not measured.pictures:
         raise next(iter(measured.failures.values()))

@@ -71,7 +71,7 @@ class Method:
 
 def ms_ssim_db(ms_ssim: float) -> float:
     """MS-SSIM on the scale on which its curves are about as straight as those of PSNR."""
-    return math.inf if ms_ssim == 1 else -10 * math.log10(1 - ms_ssim)
+    return math.inf if ms_ssim >= 1 else -10 * math.log10(1 - ms_ssim)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
-from cdsrcodec.errors import FileAccessError, InputImageError
+from cdsrcodec.errors import FileAccessError, InputImageError, LimitError
+from cdsrcodec.imageio.reader import read_rgb
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.training.patches import (
     ImageFolder,
@@ -93,7 +94,16 @@ def test_what_is_no_folder_is_an_access_error(
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
 def test_a_file_that_is_no_picture_is_an_error_at_once(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "broken.png").write_bytes(data)
-    with pytest.raises(InputImageError, match=r"broken\.png: not an image.* hint: remove it"):
+    with pytest.raises(InputImageError, match=r"broken\.png: (not an image|the image is damaged)"):
+        ImageFolder(tmp_path, min_side_px=1)
+
+
+def test_a_picture_larger_than_any_that_is_coded_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("1", (300, 300)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40_000)
+    with pytest.raises(LimitError, match=r"large\.png: more pixels than Pillow agrees to open"):
         ImageFolder(tmp_path, min_side_px=1)
 
 
@@ -123,6 +133,34 @@ def test_grey_and_palette_pictures_become_rgb(tmp_path: Path) -> None:
         Image.new(mode, (20, 10)).save(tmp_path / f"{mode}.png")
     images = ImageFolder(tmp_path, min_side_px=10)
     assert {images[index].shape for index in range(3)} == {(10, 20, 3)}
+
+
+def test_a_plain_picture_is_taken_bit_for_bit(tmp_path: Path) -> None:
+    pixels = numbered(20, 30)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels).save(tmp_path / "b.jpg")
+    images = ImageFolder(tmp_path, min_side_px=1)
+    np.testing.assert_array_equal(images[0], pixels)
+    with Image.open(tmp_path / "b.jpg") as decoded:
+        np.testing.assert_array_equal(images[1], np.asarray(decoded))
+
+
+def test_other_pictures_are_taken_as_they_would_be_coded(tmp_path: Path) -> None:
+    pixels = numbered(20, 30)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(pixels).save(tmp_path / "a_turned.png", exif=exif)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"tmpZ").replace(b"bXYZ", b"rXYZ").replace(b"tmpZ", b"bXYZ")
+    Image.fromarray(pixels).save(tmp_path / "b_profile.png", icc_profile=swapped)
+    hidden = Image.new("RGBA", (30, 20), (255, 0, 0, 0))
+    hidden.paste((0, 0, 90, 255), (0, 0, 15, 20))
+    hidden.save(tmp_path / "c_alpha.png")
+    images = ImageFolder(tmp_path, min_side_px=1)
+    np.testing.assert_array_equal(images[0], np.rot90(pixels, -1))
+    np.testing.assert_array_equal(images[1], read_rgb(images.paths[1], max_pixels=1000))
+    assert (images[1] != pixels).any()
+    assert np.abs(images[2].astype(int) - (0, 0, 90)).max() <= 2
 
 
 def test_a_cache_without_room_gives_the_same_patches(pictures: Path, images: ImageFolder) -> None:

@@ -20,7 +20,7 @@ from cdsrcodec.evaluation.bench.measuring import measure, peak_memory
 from cdsrcodec.evaluation.bench.plan import Settings, Unit, inspect_picture, plan_units
 from cdsrcodec.evaluation.bench.rows import DIRECT, ORIGINAL, Row
 from cdsrcodec.evaluation.bench.views import cut_out, find_detail, view_path
-from cdsrcodec.evaluation.codecs import PILLOW_CODECS, find_codec
+from cdsrcodec.evaluation.codecs import PILLOW_CODECS, LearnedCodec, find_codec
 from cdsrcodec.evaluation.metrics import psnr_rgb_db, psnr_y_db
 from cdsrcodec.imageio.resampling import downscale
 
@@ -165,6 +165,28 @@ def test_seconds_of_codec_and_metrics_are_told_apart(
     coding_s = finished.row.encode_s + finished.row.decode_s
     assert coding_s <= finished.spent.codec_s < 1000
     assert 0 < finished.spent.loading_s < 1000 <= finished.spent.metrics_s
+
+
+@pytest.mark.parametrize(
+    ("name", "loaded"),
+    [("cdsr1", [1.0]), ("bmshj2018-hyperprior", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])],
+)
+def test_every_network_of_a_codec_is_loaded_before_a_picture_is_timed(
+    name: str, loaded: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[float] = []
+
+    def encode(_codec: LearnedCodec, _x: Picture, quality: float) -> bytes:
+        return str(quality).encode()
+
+    def decode(_codec: LearnedCodec, stream: bytes) -> Picture:
+        decoded.append(float(stream))
+        return np.zeros((8, 8, 3), np.uint8)
+
+    monkeypatch.setattr(LearnedCodec, "encode", encode)
+    monkeypatch.setattr(LearnedCodec, "decode", decode)
+    measuring._warm_up.__wrapped__(find_codec(name, device="cpu"), "", "cpu", None)
+    assert decoded == loaded
 
 
 def test_direct_coding_stays_within_the_bytes_of_the_reference(
