@@ -20,6 +20,7 @@ from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitE
 from cdsrcodec.imageio.alpha import bleed, split_alpha
 from cdsrcodec.imageio.colour import is_restorable, reduce_to_8_bit, to_srgb
 from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata, read_metadata
+from cdsrcodec.imageio.png import load_whole
 
 # EXIF orientation -> what makes the picture upright; 1 and anything unknown: nothing.
 _TURNS = {
@@ -159,7 +160,7 @@ def to_picture(image: Image.Image) -> Picture:
         raise InputImageError("the image has no pixels")
     check_one_frame(image)
     with _decoder_errors():
-        image.load()
+        image = load_whole(image)
     orientation = _orientation(image)
     metadata, dropped = read_metadata(image, is_on_its_side=orientation in _ON_ITS_SIDE)
     turn = _TURNS.get(orientation)
