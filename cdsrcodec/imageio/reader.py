@@ -47,6 +47,8 @@ _PLAIN = ("RGB", 8)
 _OUTER_ERRORS = {
     errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT
 }  # fmt: skip
+# Drawings, which Pillow has Ghostscript or Windows run, and data that it knows but cannot read.
+_NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "WMF"}
 # MAGIC of container.header, which stands beside this. With the plug-in loaded, Pillow would open
 # .cdsr files as pictures.
 OWN_MAGIC = b"\xcdSR"
@@ -214,6 +216,10 @@ def _open_single(file: BinaryIO, max_pixels: int) -> Image.Image:
         raise InputImageError("not an image but a .cdsr file already. hint: decode it first")
     with _decoder_errors():
         image = Image.open(file)
+    if image.format in _NO_PICTURES:
+        raise InputImageError(
+            f"{image.format} cannot be read here. hint: let another program make a PNG of it"
+        )
     if image.width * image.height > max_pixels:
         raise LimitError(
             f"{image.width}x{image.height} px are more than the limit of {max_pixels} pixels. "
