@@ -233,6 +233,18 @@ def test_other_expected_failures_are_one_line(
     assert result.stderr == line
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a current folder cannot be removed on Windows")
+def test_a_current_folder_that_has_been_removed_is_told(
+    fails: Fails, stream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    line = fails(9, "decode", stream, tmp_path / "out.png")
+    assert line.startswith("the folder that this is run in has been removed. hint: ")
+
+
 @pytest.mark.parametrize("bug", [ZeroDivisionError("a bug"), ImportError("no module")])
 def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
     result = call(command_raising(bug), "act")
