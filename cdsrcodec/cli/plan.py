@@ -7,7 +7,7 @@ below DIR as it has below that folder. A template makes the name.
 from __future__ import annotations
 
 import os
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -130,8 +130,10 @@ def check_template(template: str, fields: Sequence[str] = TEMPLATE_FIELDS) -> st
 def split_list(data: bytes) -> list[Place]:
     """The names of a --files-from list: NUL-separated if it holds a NUL, else one a line.
 
-    Editors of Windows begin a text with a byte order mark.
+    Editors of Windows begin a text with a byte order mark, and its shell writes UTF-16.
     """
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        data = data.decode("utf-16", "replace").encode()
     data = data.removeprefix(BOM_UTF8)
     if b"\0" in data:
         names = data.split(b"\0")

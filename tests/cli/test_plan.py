@@ -213,6 +213,8 @@ def test_nothing_is_made_while_planning(tree: Path) -> None:
         (b"two\nlines.png\0b.png\0", ["two\nlines.png", "b.png"]),
         ("ü.png".encode(), ["ü.png"]),
         (b"\xef\xbb\xbfa.png\r\nb.png\r\n", ["a.png", "b.png"]),
+        ("\N{BYTE ORDER MARK}ü.png\r\nb.png\r\n".encode("utf-16-le"), ["ü.png", "b.png"]),
+        ("\N{BYTE ORDER MARK}a.png\r\n".encode("utf-16-be") + b"\0", ["a.png", "\ufffd"]),
     ],
 )
 def test_a_list_is_split_at_line_ends_or_nuls(data: bytes, names: list[str]) -> None:
