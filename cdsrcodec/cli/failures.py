@@ -18,6 +18,9 @@ SIGNAL_EXIT_CODE = 128  # plus the number of the signal, as shells have it
 INTERRUPTED_EXIT_CODE = SIGNAL_EXIT_CODE + signal.SIGINT
 OUT_OF_MEMORY = "out of memory. hint: a smaller picture needs less"
 OUT_OF_MEMORY_EXIT_CODE = 1
+_NO_ROOM_FOR_LIBRARIES = "out of memory while libraries are loaded. hint: does ulimit -v limit it?"
+# What the loader of shared libraries says then, within an ImportError.
+_LOADER_TEXTS = ("failed to map segment", "cannot allocate memory")
 _DEBUG_KEY = "cdsrcodec.debug"
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -76,6 +79,16 @@ def report(error: BaseException, message: str) -> None:
     import traceback
 
     say(in_lines(message, "".join(traceback.format_exception(error))))
+
+
+def memory_message(error: BaseException) -> str | None:
+    """What is told of an error that says that memory ran out; None of others."""
+    if isinstance(error, MemoryError):
+        return OUT_OF_MEMORY
+    text = str(error).lower()
+    if isinstance(error, ImportError) and any(known in text for known in _LOADER_TEXTS):
+        return _NO_ROOM_FOR_LIBRARIES
+    return None
 
 
 def say(line: str) -> None:
@@ -147,8 +160,11 @@ def _one_line_errors() -> Iterator[None]:
     except CdsrError as error:
         report(error, str(error))
         raise click.exceptions.Exit(error.exit_code) from error
-    except MemoryError as error:
-        report(error, OUT_OF_MEMORY)
+    except (MemoryError, ImportError) as error:
+        shortage = memory_message(error)
+        if shortage is None:
+            raise
+        report(error, shortage)
         raise click.exceptions.Exit(OUT_OF_MEMORY_EXIT_CODE) from error
     except OSError as error:  # not about an input or output: a full disk behind stdout, say
         if error.errno == errno.EPIPE:

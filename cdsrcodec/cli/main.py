@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from cdsrcodec.cli import version
 from cdsrcodec.cli.failures import OneLineErrorGroup, debug_option
 from cdsrcodec.cli.groups import DeferredCommand, LazyGroup
+from cdsrcodec.errors import FileAccessError
 
 SUMMARIES = {
     "bench": "Compare codecs, and for sr4 enlargers, over the pictures in FOLDER.",
@@ -54,3 +57,9 @@ def cli() -> None:
 
     An error is one line on stderr, and its kind is the exit code.
     """
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:  # libraries, which would be loaded, end the process
+        raise FileAccessError(
+            "the folder that this is run in has been removed. hint: cd to another one"
+        ) from error

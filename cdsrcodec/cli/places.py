@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -166,6 +167,15 @@ def is_folder(place: Place) -> bool:
     with _access_errors(place, "read"):
         system, path = _system_of(place)
         return bool(system.isdir(path))
+
+
+def is_endless(place: Place) -> bool:
+    """Whether it is a pipe, socket or device, which reading may wait for without end."""
+    if isinstance(place, Path):
+        with suppress(OSError):  # of a file that is not there, reading says so
+            mode = place.stat().st_mode
+            return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return False
 
 
 def find_below(top: Url) -> list[PurePosixPath]:

@@ -7,7 +7,7 @@ below DIR as it has below that folder. A template makes the name.
 from __future__ import annotations
 
 import os
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -15,7 +15,7 @@ from string import Formatter
 
 import click
 
-from cdsrcodec.cli.places import Place, Url, find_below, is_folder, parse_place
+from cdsrcodec.cli.places import Place, Url, find_below, is_endless, is_folder, parse_place
 from cdsrcodec.errors import FileAccessError
 from cdsrcodec.imageio.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
 
@@ -92,8 +92,8 @@ def plan_jobs(
         folder: of the outputs.
         template: name of an output below its folder, checked by `check_template`.
         kind: which files are taken from folders.
-        recursive: take the files of folders, all levels; no hidden ones, no linked folders, and
-            where outputs are of the same kind, not `folder`.
+        recursive: take the files of folders, all levels; no hidden ones, no linked folders, no
+            pipes and devices, and where outputs are of the same kind, not `folder`.
 
     Raises:
         click.UsageError: a folder without `recursive`, an output that would lie outside
@@ -130,8 +130,10 @@ def check_template(template: str, fields: Sequence[str] = TEMPLATE_FIELDS) -> st
 def split_list(data: bytes) -> list[Place]:
     """The names of a --files-from list: NUL-separated if it holds a NUL, else one a line.
 
-    Editors of Windows begin a text with a byte order mark.
+    Editors of Windows begin a text with a byte order mark, and its shell writes UTF-16.
     """
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        data = data.decode("utf-16", "replace").encode()
     data = data.removeprefix(BOM_UTF8)
     if b"\0" in data:
         names = data.split(b"\0")
@@ -209,7 +211,7 @@ def _search(top: Place, kind: Kind, closed: Place | None, found: Found) -> None:
             continue
         if isinstance(top, Url) and closed in {top / folder for folder in name.parents[:-1]}:
             continue
-        if suffix in kind.suffixes:
+        if suffix in kind.suffixes and not is_endless(top / name):
             found.files.append((top / name, name.parent))
         elif suffix in kind.unreadable:
             found.left_out.append(top / name)
@@ -253,10 +255,10 @@ def _name(template: str, source: Place) -> PurePath:
 
 
 def _refuse_collisions(jobs: Iterable[Job]) -> None:
-    sources = {_absolute(job.source) for job in jobs}
+    sources = {_entry(job.source) for job in jobs}
     makers: dict[Place, Place] = {}
     for job in jobs:
-        target = _absolute(job.target)
+        target = _entry(job.target)
         if target in makers:
             raise click.UsageError(
                 f"{makers[target]} and {job.source} would both become {job.target}. "
@@ -270,8 +272,18 @@ def _refuse_collisions(jobs: Iterable[Job]) -> None:
         makers[target] = job.source
 
 
+def _entry(place: Place) -> Place:
+    """The one name of what lies there, whichever links lead to its folder.
+
+    A file that is a link is not the one that it points to: an output would replace the link.
+    """
+    if isinstance(place, Url):
+        return place
+    return Path(os.path.normcase(Path(os.path.realpath(place.parent), place.name)))
+
+
 def _absolute(place: Place) -> Place:
-    """The path from the root, as it is named: a link is not the file that it points to."""
+    """The path from the root, as it is named."""
     if isinstance(place, Url):
         return place
     return Path(os.path.normcase(os.path.abspath(place)))  # noqa: PTH100 - resolve() follows links

@@ -11,6 +11,7 @@ are read runs in integers on the CPU (models.integer_prior), whatever the device
 from cdsrcodec.codec.decoding import decode_pixels, decode_symbols
 from cdsrcodec.codec.encoding import encode_pixels
 from cdsrcodec.codec.enlarging import enlarge_pixels
+from cdsrcodec.codec.forking import make_forks_safe
 from cdsrcodec.codec.loading import resolve_device
 from cdsrcodec.codec.pictures import decode_picture
 from cdsrcodec.codec.targets import Target
@@ -26,3 +27,5 @@ __all__ = [
     "enlarge_pixels",
     "resolve_device",
 ]
+
+make_forks_safe()

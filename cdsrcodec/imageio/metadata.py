@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -41,7 +41,7 @@ class Metadata:
     icc_profile: bytes | None = None
     dpi: tuple[float, float] | None = None
 
-    def without(self, kinds: str | Collection[str]) -> Metadata:
+    def without(self, kinds: str | Iterable[str]) -> Metadata:
         """The metadata less some of STRIPPABLE; "all" takes the resolution too.
 
         Args:
@@ -50,9 +50,9 @@ class Metadata:
         Raises:
             ValueError: another kind.
         """
-        if isinstance(kinds, str):
-            kinds = kinds.split(",")
-        if unknown := set(kinds) - set(STRIPPABLE):
+        # A generator, which gives them but once, must not leave in what was to be left out.
+        kinds = set(kinds.split(",") if isinstance(kinds, str) else kinds)
+        if unknown := kinds - set(STRIPPABLE):
             raise ValueError(f"strip must be of {', '.join(STRIPPABLE)}, not {min(unknown)!r}")
         if "all" in kinds:
             return Metadata()

@@ -20,6 +20,7 @@ from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitE
 from cdsrcodec.imageio.alpha import bleed, split_alpha
 from cdsrcodec.imageio.colour import is_restorable, reduce_to_8_bit, to_srgb
 from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata, read_metadata
+from cdsrcodec.imageio.png import load_whole
 
 # EXIF orientation -> what makes the picture upright; 1 and anything unknown: nothing.
 _TURNS = {
@@ -46,6 +47,8 @@ _PLAIN = ("RGB", 8)
 _OUTER_ERRORS = {
     errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT
 }  # fmt: skip
+# Drawings, which Pillow has Ghostscript or Windows run, and data that it knows but cannot read.
+_NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "WMF"}
 # MAGIC of container.header, which stands beside this. With the plug-in loaded, Pillow would open
 # .cdsr files as pictures.
 OWN_MAGIC = b"\xcdSR"
@@ -169,7 +172,7 @@ def to_picture(image: Image.Image) -> Picture:
         raise InputImageError("the image has no pixels")
     check_one_frame(image)
     with _decoder_errors():
-        image.load()
+        image = load_whole(image)
     orientation = _orientation(image)
     metadata, dropped = read_metadata(image, is_on_its_side=orientation in _ON_ITS_SIDE)
     turn = _TURNS.get(orientation)
@@ -223,6 +226,10 @@ def _open_single(file: BinaryIO, max_pixels: int) -> Image.Image:
         raise InputImageError("not an image but a .cdsr file already. hint: decode it first")
     with _decoder_errors():
         image = Image.open(file)
+    if image.format in _NO_PICTURES:
+        raise InputImageError(
+            f"{image.format} cannot be read here. hint: let another program make a PNG of it"
+        )
     if image.width * image.height > max_pixels:
         raise LimitError(
             f"{image.width}x{image.height} px are more than the limit of {max_pixels} pixels. "

@@ -42,6 +42,7 @@ _MAX_SIDE_PX = {"AVIF": 32_768, "JPEG": 65_500, "TGA": 65_535, "WEBP": 16_383}
 # Pillow writes 32-bit BMP files too, whose fourth byte many programs take as padding.
 _WITHOUT_ALPHA = {"BMP", "JPEG", "PPM"}
 _COLOUR_ONLY = {"PPM", "QOI"}
+_ACCESS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 
 
 def check_output(target: Path, source: Path | None, *, overwrite: bool) -> None:
@@ -277,9 +278,12 @@ def _attributes_of(like: Path) -> os.stat_result:
 
 
 def _take_permissions(attributes: os.stat_result, temporary: Path) -> None:
-    """Copy the permissions, as far as the file system has any: FAT and some shares refuse."""
+    """Copy who may read, write and run it, as far as the file system knows: FAT and shares refuse.
+
+    Not whose rights it is run with, for the owner may be another one.
+    """
     with suppress(PermissionError):
-        temporary.chmod(stat.S_IMODE(attributes.st_mode))
+        temporary.chmod(attributes.st_mode & _ACCESS)
 
 
 @contextmanager

@@ -41,6 +41,8 @@ def convert(source, target):
         raise ZeroDivisionError("a bug")
     if word == "no memory":
         raise MemoryError
+    if word == "no room":
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
     if word == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if word == "hang":
@@ -86,20 +88,23 @@ def summary(outcomes: list[Outcome]) -> list[tuple[str, int]]:
 def test_a_failure_of_any_kind_is_the_outcome_of_its_file_alone(
     tmp_path: Path, convert: Convert
 ) -> None:
-    jobs = make_jobs(tmp_path, "bad", "bug", "no memory", "good")
+    jobs = make_jobs(tmp_path, "bad", "bug", "no memory", "good", "no room")
     outcomes = list(convert_all(jobs, convert))
     assert [outcome.job for outcome in outcomes] == jobs
-    assert summary(outcomes) == [("failed", 3), ("failed", 1), ("failed", 1), ("ok", 0)]
+    codes = [("failed", 3), ("failed", 1), ("failed", 1), ("ok", 0), ("failed", 1)]
+    assert summary(outcomes) == codes
     assert [o.error for o in outcomes] == [
         "InputImageError",
         "ZeroDivisionError",
         "MemoryError",
         "",
+        "ImportError",
     ]
     messages = [outcome.message for outcome in outcomes]
     assert messages[0] == f"{jobs[0].source}: bad"
     assert messages[1].startswith(f"{jobs[1].source}: a fault of this program: ZeroDivisionError")
     assert messages[2].startswith(f"{jobs[2].source}: out of memory. hint: ")
+    assert messages[4].startswith(f"{jobs[4].source}: out of memory while libraries are loaded.")
     assert "Traceback" in outcomes[1].trace
     assert target_of(jobs[3]).read_text() == "good"
 

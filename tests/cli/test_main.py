@@ -216,9 +216,14 @@ def test_every_error_leaves_with_its_documented_code(error: type[errors.CdsrErro
     [
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
         (MemoryError(), 1, "error: out of memory. hint: a smaller picture needs less\n"),
+        (
+            ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+            1,
+            "error: out of memory while libraries are loaded. hint: does ulimit -v limit it?\n",
+        ),
         (click.FileError("x", "is locked"), 1, "error: Could not open file 'x': is locked\n"),
     ],
-    ids=["interrupt", "memory", "click"],
+    ids=["interrupt", "memory", "libraries", "click"],
 )
 def test_other_expected_failures_are_one_line(
     failure: BaseException, exit_code: int, line: str
@@ -228,8 +233,20 @@ def test_other_expected_failures_are_one_line(
     assert result.stderr == line
 
 
-def test_a_bug_keeps_its_traceback() -> None:
-    bug = ZeroDivisionError("a bug")
+@pytest.mark.skipif(os.name == "nt", reason="a current folder cannot be removed on Windows")
+def test_a_current_folder_that_has_been_removed_is_told(
+    fails: Fails, stream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    line = fails(9, "decode", stream, tmp_path / "out.png")
+    assert line.startswith("the folder that this is run in has been removed. hint: ")
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError("a bug"), ImportError("no module")])
+def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
     result = call(command_raising(bug), "act")
     assert result.exception is bug
 

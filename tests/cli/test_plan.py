@@ -183,6 +183,21 @@ def test_what_earlier_runs_made_is_no_input_where_it_is_of_the_same_kind(
     assert sources("in", folder=Path(out), kind=PICTURES) == ["b.jpg", "c.PNG", "d.webp"]
 
 
+@pytest.mark.parametrize("inputs", [("in/b.jpg", "in/b.png"), ("in/b.png", "in/b.jpg")])
+def test_an_output_that_is_another_input_by_a_linked_folder_is_refused(
+    tree: Path, inputs: tuple[str, str]
+) -> None:
+    with pytest.raises(click.UsageError, match=r"in/loop/b\.png is an input of the batch"):
+        plan(*inputs, folder=Path("in/loop"), template="{stem}.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on Windows")
+def test_a_pipe_in_a_folder_is_not_waited_for_and_a_broken_link_is_told_later(tree: Path) -> None:
+    os.mkfifo(tree / "in" / "pipe.png")
+    (tree / "in" / "broken.png").symlink_to("nowhere.png")
+    assert sources("in") == ["b.jpg", "broken.png", "c.PNG", "d.webp"]
+
+
 def test_nothing_is_made_while_planning(tree: Path) -> None:
     before = sorted(tree.rglob("*"))
     plan("in")
@@ -198,6 +213,8 @@ def test_nothing_is_made_while_planning(tree: Path) -> None:
         (b"two\nlines.png\0b.png\0", ["two\nlines.png", "b.png"]),
         ("ü.png".encode(), ["ü.png"]),
         (b"\xef\xbb\xbfa.png\r\nb.png\r\n", ["a.png", "b.png"]),
+        ("\N{BYTE ORDER MARK}ü.png\r\nb.png\r\n".encode("utf-16-le"), ["ü.png", "b.png"]),
+        ("\N{BYTE ORDER MARK}a.png\r\n".encode("utf-16-be") + b"\0", ["a.png", "\ufffd"]),
     ],
 )
 def test_a_list_is_split_at_line_ends_or_nuls(data: bytes, names: list[str]) -> None:

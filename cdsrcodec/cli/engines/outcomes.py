@@ -62,10 +62,11 @@ def attempt(convert: Convert, job: Job) -> Outcome:
         return failed(job, error, str(error), error.exit_code)
     except BrokenPipeError:
         raise
-    except MemoryError as error:
-        message = f"{job.source}: {failures.OUT_OF_MEMORY}"
-        return failed(job, error, message, failures.OUT_OF_MEMORY_EXIT_CODE)
-    except Exception as error:  # a bug: of this file only, as long as there are others
+    except Exception as error:
+        if (shortage := failures.memory_message(error)) is not None:
+            message = f"{job.source}: {shortage}"
+            return failed(job, error, message, failures.OUT_OF_MEMORY_EXIT_CODE)
+        # A bug: of this file only, as long as there are others.
         message = (
             f"{job.source}: a fault of this program: {type(error).__name__}: {error}. "
             "hint: please report what --debug shows"

@@ -161,6 +161,14 @@ def test_any_other_damage_is_a_value_error_or_a_block_of_the_same_size_at_most()
     assert min(outcomes.values()) > 200
 
 
+def test_kinds_that_can_be_read_but_once_are_stripped_too() -> None:
+    metadata = Metadata(exif=b"where it was taken", xmp=b"<x/>", dpi=(72.0, 72.0))
+    assert metadata.without(kind for kind in ("exif", "icc")) == Metadata(
+        xmp=b"<x/>", dpi=(72.0, 72.0)
+    )
+    assert metadata.without(iter(["all"])) == Metadata()
+
+
 def test_the_command_line_knows_what_can_be_stripped() -> None:
     assert options.STRIPPABLE == STRIPPABLE
 

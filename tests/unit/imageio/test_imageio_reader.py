@@ -448,6 +448,22 @@ def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
         read_rgb(path, max_pixels=1000)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+        b"GRIB\0\0\0\x01" + bytes(200),
+    ],
+)
+def test_what_pillow_would_give_to_another_program_is_refused(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "drawing.png"
+    path.write_bytes(content)
+    with pytest.raises(InputImageError, match=r"cannot be read here\. hint: let another program"):
+        read_picture(path, max_pixels=10**6)
+
+
 def test_own_files_are_known_by_how_the_container_begins_them() -> None:
     assert OWN_MAGIC == MAGIC  # units of one floor do not import each other
 

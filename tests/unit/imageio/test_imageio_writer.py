@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,6 +229,14 @@ def test_permissions_and_times_can_be_those_of_another_file(tmp_path: Path) -> N
     assert target.read_bytes() == b"new"
     assert permissions(target) == 0o640
     assert target.stat().st_mtime_ns == 10**18 + 7
+
+
+def test_whose_rights_a_file_is_run_with_is_not_taken_over(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"read")
+    source.chmod(0o6755)
+    write_bytes(b"new", target, like=source)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
 
 
 def test_a_file_system_without_permissions_does_not_stop_the_file(
