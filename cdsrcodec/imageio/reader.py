@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import tempfile
 import warnings
@@ -14,12 +13,13 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitError
 from cdsrcodec.imageio.alpha import bleed, split_alpha
 from cdsrcodec.imageio.colour import is_restorable, reduce_to_8_bit, to_srgb
 from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata, read_metadata
+from cdsrcodec.imageio.parsing import parser_errors
 from cdsrcodec.imageio.png import load_whole
 
 # EXIF orientation -> what makes the picture upright; 1 and anything unknown: nothing.
@@ -42,11 +42,6 @@ _SOURCES = {
 }  # fmt: skip
 _GREY_16 = ("L", 16)  # I;16 and its byte orders
 _PLAIN = ("RGB", 8)
-# What a failing disk or share, and a limit of open files, say in the middle of a file: nothing
-# is wrong with the picture.
-_OUTER_ERRORS = {
-    errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT
-}  # fmt: skip
 # Drawings, which Pillow has Ghostscript or Windows run, and data that it knows but cannot read.
 _NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "WMF"}
 # MAGIC of container.header, which stands beside this. With the plug-in loaded, Pillow would open
@@ -100,7 +95,7 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         FileAccessError, InputImageError, LimitError: as read_picture, as far as the header tells.
     """
-    with _open_seekable(path) as file, _about(path), _decoder_errors():
+    with _open_seekable(path) as file, _about(path), parser_errors():
         return Image.open(file).size
 
 
@@ -171,7 +166,7 @@ def to_picture(image: Image.Image) -> Picture:
     if 0 in image.size:
         raise InputImageError("the image has no pixels")
     check_one_frame(image)
-    with _decoder_errors():
+    with parser_errors():
         image = load_whole(image)
     orientation = _orientation(image)
     metadata, dropped = read_metadata(image, is_on_its_side=orientation in _ON_ITS_SIDE)
@@ -219,12 +214,12 @@ def _convert_to_srgb(
 
 def _open_single(file: BinaryIO, max_pixels: int) -> Image.Image:
     """The image of a file, undecoded, of a size that is allowed."""
-    with _decoder_errors():
+    with parser_errors():
         start = file.read(len(OWN_MAGIC))
         file.seek(0)
     if start == OWN_MAGIC:
         raise InputImageError("not an image but a .cdsr file already. hint: decode it first")
-    with _decoder_errors():
+    with parser_errors():
         image = Image.open(file)
     if image.format in _NO_PICTURES:
         raise InputImageError(
@@ -244,7 +239,7 @@ def check_one_frame(image: Image.Image) -> None:
     Raises:
         InputImageError: it is one, whichever frame is shown; or the file is damaged.
     """
-    with _decoder_errors():
+    with parser_errors():
         frames = _count_frames(image)
     if frames > 1:
         raise InputImageError(
@@ -265,32 +260,6 @@ def _count_frames(image: Image.Image) -> int:
         raise
 
 
-@contextmanager
-def _decoder_errors() -> Iterator[None]:
-    """Let nothing but CdsrErrors and MemoryError out of Pillow's parsers, and no warnings.
-
-    On damaged bytes these raise about every exception there is (Pillow's own
-    fuzzers expect just Exception), so only calls into them belong in here.
-    """
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    except MemoryError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise LimitError(
-            "more pixels than Pillow agrees to open. hint: cut the picture into parts or reduce it"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise InputImageError(
-            "not an image, or in a format that cannot be read here. hint: convert it to PNG first"
-        ) from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in _OUTER_ERRORS:
-            raise FileAccessError(f"cannot be read: {error.strerror}") from error
-        raise InputImageError(f"the image is damaged or cut short: {error}") from error
-
-
 def _orientation(image: Image.Image) -> int:
     """The EXIF or XMP orientation of a loaded image, 1 to 8 where it is a known one.
 
@@ -302,6 +271,6 @@ def _orientation(image: Image.Image) -> int:
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except MemoryError:
         raise
-    except Exception:  # as in _decoder_errors; the pixels are there, so the EXIF is damaged
+    except Exception:  # as in parser_errors; the pixels are there, so the EXIF is damaged
         return 1
     return orientation if isinstance(orientation, int) else 1

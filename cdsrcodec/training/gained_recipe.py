@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cdsrcodec.errors import TrainingError
-from cdsrcodec.layers.blocks import at_level
+from cdsrcodec.layers.blocks import gain_at, inverse_gain_at
 from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.models.cdsr1 import lmbda_at
 from cdsrcodec.models.context_prior import (
@@ -88,11 +88,11 @@ class GainTables(nn.Module):
 
     def gain(self, level: Tensor) -> Tensor:
         """(B, 192, 1, 1) factor from y to the domain that is rounded."""
-        return at_level(self.log_gain, level).exp()
+        return gain_at(self.log_gain, level)
 
     def inverse_gain(self, level: Tensor) -> Tensor:
         """(B, 192, 1, 1) factor back to y_hat, with the learnt correction."""
-        return at_level(self.log_gain_correction - self.log_gain, level).exp()
+        return inverse_gain_at(self.log_gain, self.log_gain_correction, level)
 
 
 def load_gained(network: TrainableGainedHyperprior, start: Path) -> None:
