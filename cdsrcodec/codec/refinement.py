@@ -33,7 +33,7 @@ from cdsrcodec.models.registry import CodecEntry
 Loss = Callable[[Tensor, Quantiser], Tensor]
 """Bits of a tile whose core is changed by so much and rounded so."""
 
-STEPS_OF_EFFORT = (0, 10, 15, 20, 30, 40, 50, 65, 90, 120)
+STEPS_OF_EFFORT = (0, 10, 15, 20, 30, 45, 75, 120, 220, 400)
 # Latent positions, multiples of HYPER_STRIDE. The halo is less than the receptive field: what
 # is beyond it hardly turns a gradient, and nothing but the file's size rests on it.
 CORE = 56
