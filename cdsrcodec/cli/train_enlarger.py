@@ -52,8 +52,9 @@ NETWORKS = list(dict.fromkeys(entry.network for entry in UPSCALERS if entry.netw
     "[default: pixels]",
 )  # fmt: skip
 @click.option(
-    "--start", type=options.FILE, help="The enlarger.safetensors of a run to train on from."
-)
+    "--start", type=options.FILE,
+    help="The enlarger.safetensors of a run, or of this package, to train on from.",
+)  # fmt: skip
 def enlarger(
     data: Path,
     device: str,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cdsrcodec.imageio.resampling import downscale
+from cdsrcodec.sr.enlargers import NETWORKS
 from cdsrcodec.sr.pixel_enlarger import PixelEnlarger
 from cdsrcodec.sr.registry import UPSCALE
 from cdsrcodec.training.adversarial import AdversarialObjective, LossWeights
@@ -22,7 +23,7 @@ from cdsrcodec.training.patches import (
     patch_batch,
     spread_levels,
 )
-from cdsrcodec.training.storage import fill_network
+from cdsrcodec.training.storage import fill_network, tensor_names
 from cdsrcodec.training.upscaler_recipe import EnlargementObjective
 from cdsrcodec.training.vgg import load_vgg
 
@@ -44,7 +45,7 @@ class EnlargerRecipeConfig:
         adversarial_weight: of SRGAN's adversarial loss; 0 trains for PSNR.
         content: what the adversarial loss stands beside, "pixels" or "vgg", features.
         seed: of patches and initialisation.
-        start: enlarger.safetensors of a run to train on from; None to start anew.
+        start: a file to train on from, see load_trainable; None to start anew.
     """
 
     data: Path
@@ -58,14 +59,20 @@ class EnlargerRecipeConfig:
     start: Path | None = None
 
 
-def load_trainable(enlarger: PixelEnlarger, start: Path) -> None:
-    """Fill a network, in the form that is trained, from the file that a run left.
+def load_trainable(network: str, start: Path) -> PixelEnlarger:
+    """A network of sr.enlargers from the file that a run left, or from what was exported of one.
+
+    The latter is folded, and is trained on as that: what normalised has done its work.
 
     Raises:
         TrainingError, MemoryError: as fill_network.
     """
-    hint = "name the enlarger.safetensors of a run with the same --network"
+    hint = "name an enlarger.safetensors of the same --network, of a run or exported"
+    plain = NETWORKS[network]()
+    is_folded = tensor_names(start, hint=hint) == plain.state_dict().keys()
+    enlarger = plain if is_folded else trainable(network)
     fill_network(enlarger, start, hint=hint)
+    return enlarger
 
 
 class EnlargerRecipe:
@@ -75,9 +82,11 @@ class EnlargerRecipe:
         self.config, self.device = config, device
         torch.manual_seed(config.seed)
         self.codec = None if config.codec is None else load_frozen(config.codec, device)
-        enlarger = trainable(config.network)
-        if config.start is not None:
-            load_trainable(enlarger, config.start)
+        enlarger = (
+            trainable(config.network)
+            if config.start is None
+            else load_trainable(config.network, config.start)
+        )
         self.module: nn.Module
         if config.adversarial_weight:
             features = load_vgg() if config.content == "vgg" else None

@@ -55,7 +55,7 @@ from cdsrcodec.training.finished_runs import (
     UPSCALER_FILE,
     find_finished,
 )
-from cdsrcodec.training.folding import folded, trainable
+from cdsrcodec.training.folding import folded
 from cdsrcodec.training.frozen_codecs import codec_of_weights
 from cdsrcodec.training.gained_recipe import (
     GainedRecipe,
@@ -191,8 +191,7 @@ def export_run(run: Path, target: Path) -> dict[str, int]:
     """
     file, settings = find_finished(run)
     if file.name == ENLARGER_FILE:
-        enlarger = trainable(settings[NETWORK_KEY])
-        load_trainable(enlarger, file)
+        enlarger = load_trainable(settings[NETWORK_KEY], file)
         make_folder(target)
         export_enlarger(folded(enlarger), settings[NETWORK_KEY], target / ENLARGER_FILE)
         return {}

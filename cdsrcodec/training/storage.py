@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -55,6 +55,16 @@ def write_tensors(
     write_bytes(save(tensors, metadata), path)
 
 
+def tensor_names(file: Path, *, hint: str) -> set[str]:
+    """The names of the tensors of a safetensors file.
+
+    Raises:
+        TrainingError: no such file; with the hint.
+    """
+    with _reading_errors(file, hint), safe_open(file, "pt") as opened:
+        return set(opened.keys())
+
+
 def fill_network(network: nn.Module, file: Path, *, hint: str) -> None:
     """Fill a network from a safetensors file of all its tensors, whatever their precision.
 
@@ -62,9 +72,19 @@ def fill_network(network: nn.Module, file: Path, *, hint: str) -> None:
         TrainingError: no such file, or of another network; with the hint.
         MemoryError: there is no room for them.
     """
+    with _reading_errors(file, hint), one_memory_error():
+        network.load_state_dict({k: v.float() for k, v in load_file(file).items()})
+
+
+@contextmanager
+def _reading_errors(file: Path, hint: str) -> Iterator[None]:
+    """Within, whatever tells that a file holds no weights, or others, is one error.
+
+    Raises:
+        TrainingError: in the place of theirs.
+    """
     try:
-        with one_memory_error():
-            network.load_state_dict({k: v.float() for k, v in load_file(file).items()})
+        yield
     except (OSError, SafetensorError, RuntimeError) as error:
         raise TrainingError(f"{file}: not weights of this network. hint: {hint}") from error
 

@@ -20,6 +20,7 @@ from cdsrcodec.training.enlarger_recipe import EnlargerRecipe, EnlargerRecipeCon
 from cdsrcodec.training.folding import folded, trainable
 from cdsrcodec.training.loop import LoopConfig
 from cdsrcodec.training.runs import average_runs, export_run, train_enlarger
+from cdsrcodec.training.upscaler_recipe import EnlargementObjective
 from cdsrcodec.training.vgg import VggFeatures
 
 CPU = torch.device("cpu")
@@ -128,6 +129,26 @@ def test_srgan_goes_on_from_its_network_with_an_adversarial_loss(
     assert not any(
         "norm" in name for name in load_file(tmp_path / "shipped" / "enlarger.safetensors")
     )
+
+
+@pytest.mark.parametrize("network", ["edsr", "wdsr", "srgan"])
+def test_what_was_exported_trains_on_and_is_exported_again(
+    pictures: Path, tmp_path: Path, network: str
+) -> None:
+    run(pictures, tmp_path / "first", network)
+    export_run(tmp_path / "first", tmp_path / "shipped")
+    start = tmp_path / "shipped" / "enlarger.safetensors"
+    begun = recipe(pictures, network=network, start=start).module
+    assert isinstance(begun, EnlargementObjective)
+    x = torch.rand(1, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(begun.upscaler(x), load_enlarger(network, start)(x))
+    _, state = run(pictures, tmp_path / "second", network, start=start)
+    export_run(tmp_path / "second", tmp_path / "again")
+    again = load_file(tmp_path / "again" / "enlarger.safetensors")
+    for name, tensor in load_file(start).items():
+        assert not torch.equal(again[name], tensor), name
+        torch.testing.assert_close(again[name].float(), state[name], atol=1e-3, rtol=1e-3)
 
 
 def test_a_picture_must_hold_the_enlarged_patch(pictures: Path) -> None:
