@@ -21,14 +21,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from cdsrcodec.codec import resolve_device
 from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.evaluation.metrics import psnr_rgb_db
-from cdsrcodec.evaluation.scripts import exit_code
+from cdsrcodec.evaluation.scripts import exit_code, require_qualities
 from cdsrcodec.imageio.resampling import downscale, interpolate
 from cdsrcodec.models.registry import CDSR1
 from cdsrcodec.sr.enlargers import NETWORK_KEY
@@ -37,7 +36,8 @@ from cdsrcodec.sr.registry import UPSCALE
 from cdsrcodec.training.adversarial import grid_loss
 from cdsrcodec.training.enlarger_recipe import load_trainable
 from cdsrcodec.training.frozen_codecs import FrozenCodec, load_frozen
-from cdsrcodec.training.patches import ImageFolder, as_tensor, middles
+from cdsrcodec.training.patches import ImageFolder, as_pixels, as_tensor, middles
+from cdsrcodec.training.storage import read_metadata
 from cdsrcodec.training.upscaler_recipe import load_upscaler
 from cdsrcodec.training.vgg import VggFeatures, load_vgg
 from cdsrcodec.weights import WEIGHTS_FOLDER
@@ -90,19 +90,13 @@ def load_network(file: Path, codec: str, device: torch.device) -> Network:
     Raises:
         TrainingError: no such file, or of no 4x network for this codec.
     """
-    try:
-        with safe_open(file, "pt") as opened:
-            stored = opened.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{file}: no file of weights ({error}). hint: name one") from error
+    hint = "name an upscaler.safetensors, an enlarger.safetensors, or another --codec"
+    stored = read_metadata(file, hint=hint)
     if NETWORK_KEY in stored:
         enlarger = load_trainable(stored[NETWORK_KEY], file).to(device).eval()
         return Network(lambda x, _: enlarger(x), reads_latent=False)
     if stored.get(CODEC_KEY, codec) != codec or "blocks" not in stored:
-        raise TrainingError(
-            f"{file}: no weights of a 4x network for {codec}. "
-            "hint: name an upscaler.safetensors, an enlarger.safetensors, or another --codec"
-        )
+        raise TrainingError(f"{file}: not weights of a 4x network for {codec}. hint: {hint}")
     upscaler = new_upscaler(codec, int(stored["blocks"]))
     load_upscaler(upscaler, file)
     upscaler.to(device).eval()
@@ -127,10 +121,10 @@ def measure(
         given = as_tensor(np.stack([small]), device)
         if quality:
             y_hat = codec.code(given, level)
-            small = _pixels(codec.synthesise(y_hat, level))
+            small = as_pixels(codec.synthesise(y_hat, level))[0]
             given = y_hat if network.reads_latent else as_tensor(np.stack([small]), device)
         x_sr, x_hr = network.enlarge(given, level), as_tensor(np.stack([crop]), device)
-        psnr_db = psnr_rgb_db(crop, _pixels(x_sr))
+        psnr_db = psnr_rgb_db(crop, as_pixels(x_sr)[0])
         bicubic_db = psnr_rgb_db(crop, interpolate(small, UPSCALE, "bicubic"))
         vgg = float("nan") if features is None else float(features.distance(x_sr, x_hr))
         rows.append((psnr_db, psnr_db - bicubic_db, float(grid_loss(x_sr - x_hr)), vgg))
@@ -138,24 +132,17 @@ def measure(
     return Means(quality, psnr_db, gain_db, grid, None if features is None else vgg)
 
 
-def _pixels(x: Tensor) -> NDArray[np.uint8]:
-    """Uint8 (H, W, 3) of (1, 3, H, W), nominally [0, 1]."""
-    pixels = (255 * x[0]).round().clamp(0, 255).to(torch.uint8)
-    return pixels.permute(1, 2, 0).cpu().numpy()
-
-
 def compare(args: argparse.Namespace) -> Iterator[str]:
     """A line for each file and quality, of the arguments of `main`.
 
     Raises:
-        TrainingError: a file cannot be read, the codec has no such quality, or no network that
-            compares features is there.
+        TrainingError: a file cannot be read, or no network that compares features is there.
+        ModelError: the codec has no such quality.
         FileAccessError, InputImageError, LimitError: as of training.patches.ImageFolder.
     """
     device = resolve_device("auto")
     codec = load_frozen(args.codec, device)
-    if not all(1 <= quality <= codec.levels for quality in args.qualities):
-        raise TrainingError(f"--qualities: {codec.name} has 1 to {codec.levels}. hint: name those")
+    require_qualities(codec.name, args.qualities)
     features = load_vgg().to(device) if args.vgg else None
     networks = [load_network(file, codec.name, device) for file in args.files]
     crops = middles(ImageFolder(args.photos, min_side_px=CROP_PX), args.count, CROP_PX)

@@ -15,8 +15,10 @@ from cdsrcodec.training.vgg import VggFeatures
 WIDTH = 32  # of the published discriminator 64
 SLOPE = 0.2
 WINDOW_PX = 128
-"""Side of what features are compared of, ESRGAN's patches: VGG-16 takes as long for four times
-the pixels as all else in a step, and the latent needs larger patches for their context."""
+"""Side of what is judged and of what features are compared of, ESRGAN's patches. VGG-16 takes as
+long for four times the pixels as all else in a step; the latent needs larger patches for their
+context. Windows lie anywhere, so that no stride is always at the same phase of the pixel shuffles:
+where the discriminator saw whole patches, networks made patterns of 4 px that content rules."""
 GRID_WEIGHT = 20.0
 """Of grid_loss. Without it 272 steps of these losses left a grid on skies and dark walls."""
 GRID_CELLS = 32  # of 4 pixels, each way, over which it is looked for: fewer are ruled by edges
@@ -40,7 +42,9 @@ class Discriminator(nn.Sequential):
     """Tells large photographs from enlarged ones: (B, 3, H, W) -> (B,) logits, high for real.
 
     Source: Ledig et al. 2017, arXiv:1609.04802. Differs: half as wide, no batch
-    normalisation, and a mean over positions in the place of the layers that fix the size.
+    normalisation, a mean over positions in the place of the layers that fix the size, and
+    kernels of 4x4 where it strides, as ESRGAN's code has them: gradients through 3x3 ones reach
+    every other pixel more often.
     """
 
     def __init__(self) -> None:
@@ -49,7 +53,7 @@ class Discriminator(nn.Sequential):
         for stage in range(4):
             for stride in (1, 2):
                 wide = WIDTH << stage
-                layers += [nn.Conv2d(channels, wide, 3, stride, 1), nn.LeakyReLU(SLOPE)]
+                layers += [nn.Conv2d(channels, wide, 2 + stride, stride, 1), nn.LeakyReLU(SLOPE)]
                 channels = wide
         head = nn.Conv2d(channels, 1, 1)
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), head, nn.Flatten(0))
@@ -117,14 +121,15 @@ class AdversarialObjective(nn.Module):
         """Loss of (what the upscaler reads..., HR patches (B, 3, 4P, 4P) in [0, 1])."""
         *inputs, x_hr = batch
         x_sr = self.upscaler(*inputs).float()
-        real, fake = self._judge(x_hr), self._judge(x_sr.detach())
-        adversarial = self._adversarial(real.detach(), x_sr)
+        seen_sr, seen_hr = same_window(x_sr, x_hr)
+        real, fake = self._judge(seen_hr), self._judge(seen_sr.detach())
+        adversarial = self._adversarial(real.detach(), seen_sr)
         judgement = self._cross_entropy(real, fake)
         error = x_sr - x_hr
         content = self.weights.pixels * error.abs().mean() + GRID_WEIGHT * grid_loss(error)
         if self.features is not None:
-            windows = same_window(x_sr, x_hr)
-            content = content + self.weights.features * self.features.distance(*windows)
+            distance = self.features.distance(seen_sr, seen_hr)
+            content = content + self.weights.features * distance
         loss = content + self.weights.adversarial * adversarial + judgement
         metrics = {
             "psnr_rgb_db": -10 * error.detach().square().mean((1, 2, 3)).log10().mean(),

@@ -120,6 +120,11 @@ def as_tensor(patches: NDArray[np.uint8], device: torch.device) -> Tensor:
     return torch.from_numpy(patches).to(device).permute(0, 3, 1, 2).float() / 255
 
 
+def as_pixels(x: Tensor) -> NDArray[np.uint8]:
+    """Uint8 (B, H, W, 3) of (B, 3, H, W), nominally in [0, 1]; the way back from as_tensor."""
+    return (255 * x).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
 def spread_levels(
     rng: np.random.Generator, count: int, levels: int, device: torch.device, *, bias: float = 1.0
 ) -> Tensor:

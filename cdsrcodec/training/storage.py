@@ -55,6 +55,16 @@ def write_tensors(
     write_bytes(save(tensors, metadata), path)
 
 
+def read_metadata(file: Path, *, hint: str) -> dict[str, str]:
+    """What a safetensors file says of its tensors.
+
+    Raises:
+        TrainingError: no such file; with the hint.
+    """
+    with _reading_errors(file, hint), safe_open(file, "pt") as opened:
+        return opened.metadata() or {}
+
+
 def tensor_names(file: Path, *, hint: str) -> set[str]:
     """The names of the tensors of a safetensors file.
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from cdsrcodec.codec.upscalers import new_upscaler
@@ -25,7 +24,7 @@ from cdsrcodec.training.patches import (
     patch_batch,
     spread_levels,
 )
-from cdsrcodec.training.storage import fill_network
+from cdsrcodec.training.storage import fill_network, read_metadata
 from cdsrcodec.training.vgg import load_vgg
 
 SYNTHESIS_RATE_FACTOR = 0.05  # what was copied from g_s is soon worse than g_s at more
@@ -101,17 +100,11 @@ def _codec_of(start: Path) -> str:
     Raises:
         TrainingError: it cannot be read, or this version knows no such upscaler.
     """
-    try:
-        with safe_open(start, "pt") as opened:
-            codec = (opened.metadata() or {}).get(CODEC_KEY, CDSR1)
-        if codec not in LATENT_CODECS:
-            raise KeyError(codec)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise TrainingError(
-            f"{start}: not weights of an upscaler. hint: name the upscaler.safetensors of a run, "
-            "or what was exported of it"
-        ) from error
-    return str(codec)
+    hint = "name the upscaler.safetensors of a run, or what was exported of it"
+    codec = read_metadata(start, hint=hint).get(CODEC_KEY, CDSR1)
+    if codec not in LATENT_CODECS:
+        raise TrainingError(f"{start}: not weights of this network. hint: {hint}")
+    return codec
 
 
 class EnlargementObjective(nn.Module):

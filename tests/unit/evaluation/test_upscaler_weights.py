@@ -83,11 +83,11 @@ def test_what_is_no_network_ends_in_one_line(
     elif name == "other":
         save_file({"x": torch.zeros(1)}, file)
     assert upscaler_weights.main([str(photos), str(file)]) == 11
-    assert capsys.readouterr().err.startswith(f"error: {file}: no ")
+    assert capsys.readouterr().err.startswith(f"error: {file}: not weights of ")
 
 
 def test_a_quality_that_the_codec_lacks_is_an_error(
     photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert upscaler_weights.main([str(photos), str(LATENT), "--qualities", "9"]) == 11
-    assert "cdsr1 has 1 to 8" in capsys.readouterr().err
+    assert upscaler_weights.main([str(photos), str(LATENT), "--qualities", "9"]) == 5
+    assert "cdsr1 has no quality 9. hint: name 1 to 8" in capsys.readouterr().err

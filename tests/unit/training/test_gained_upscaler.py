@@ -177,7 +177,7 @@ def test_a_start_that_is_no_upscaler_is_an_error(
 ) -> None:
     if codec is not None:
         save_file({"x": torch.zeros(1)}, tmp_path / "start", {"codec": codec})
-    with pytest.raises(TrainingError, match=r"start: not weights of an upscaler\. hint: "):
+    with pytest.raises(TrainingError, match=r"start: not weights of this network\. hint: "):
         start_from(frozen.new_upscaler(1), CODEC, tmp_path / "start")
 
 

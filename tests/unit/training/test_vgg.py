@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cdsrcodec.errors import TrainingError
@@ -42,6 +42,7 @@ def test_features_are_those_of_the_stored_convolutions(file: Path) -> None:
     x = torch.rand(2, 3, 32, 48)
     mean = torch.tensor([104.00699, 116.66877, 122.67892])[None, :, None, None]
     h = 255 * x[:, [2, 1, 0]] - mean
+    expected = []
     with h5py.File(file) as stored:
         for block, count in enumerate(CONVOLUTIONS, 1):
             for number in range(count):
@@ -53,10 +54,25 @@ def test_features_are_those_of_the_stored_convolutions(file: Path) -> None:
                 if not number and block > 1:
                     h = F.max_pool2d(h, 2)
                 h = F.conv2d(h, kernel.permute(3, 2, 0, 1), bias, padding=1)
+            expected.append(h)
     features = network(x)
-    assert features.shape == (2, WIDE, 2, 3)
-    assert float(features.min()) < 0, "before the activation"
-    torch.testing.assert_close(features, h)
+    assert features[4].shape == (2, WIDE, 2, 3)
+    assert float(features[4].min()) < 0, "before the activation"
+    torch.testing.assert_close(features, expected)
+
+
+@torch.no_grad()
+def test_a_pattern_of_pixels_is_far_away_even_where_the_last_block_misses_it(file: Path) -> None:
+    network = read_vgg(file)
+    x = torch.rand(1, 3, 32, 32)
+    expected = []
+    stipple = x.clone()
+    stipple[..., ::2, ::2] += 0.2
+    for found, sought in zip(network(stipple), network(x), strict=True):
+        expected.append(float((found - sought).abs().mean() / sought.abs().mean()))
+    assert expected[0] > expected[-1] > 0
+    distance = float(network.distance(stipple, x))
+    assert distance == pytest.approx(sum(expected) / len(CONVOLUTIONS), rel=1e-5)
 
 
 def test_a_distance_is_zero_for_the_same_picture_and_has_a_gradient(file: Path) -> None:
@@ -86,16 +102,22 @@ def test_the_content_loss_is_of_features_and_a_hundredth_of_pixels(file: Path) -
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-4)
 
 
-def test_features_are_compared_of_one_window_of_large_patches(file: Path) -> None:
+def test_one_window_of_large_patches_is_compared_and_judged(file: Path) -> None:
     network = read_vgg(file)
-    seen = []
+    seen: list[Tensor] = []
+    judged: list[Tensor] = []
     network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     x_hr = torch.arange(160.0 * 200).view(1, 1, 160, 200).repeat(2, 3, 1, 1)
     corners = set()
     for seed in range(4):
         torch.manual_seed(seed)
-        AdversarialObjective(nn.Identity(), LossWeights(), network)((x_hr + 0.5, x_hr))
+        objective = AdversarialObjective(nn.Identity(), LossWeights(), network)
+        objective.discriminator.register_forward_pre_hook(
+            lambda _, inputs: judged.append(inputs[0])
+        )
+        objective((x_hr + 0.5, x_hr))
         reference, x = seen[-2:]
+        torch.testing.assert_close(judged[-3:], [2 * reference - 1, 2 * x - 1, 2 * x - 1])
         assert x.shape == (2, 3, WINDOW_PX, WINDOW_PX)
         torch.testing.assert_close(x - reference, torch.full_like(x, 0.5))
         corners.add(float(reference[0, 0, 0, 0]))
