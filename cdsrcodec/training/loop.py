@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from cdsrcodec.errors import TrainingError
+from cdsrcodec.imageio.folders import make_folder
 from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.training.averaging import Averages
 from cdsrcodec.training.distributed import Group
@@ -25,7 +26,7 @@ from cdsrcodec.training.gradient_guard import GradientGuard
 from cdsrcodec.training.log import STEP, RunLog
 from cdsrcodec.training.muon import Muon
 from cdsrcodec.training.recipe import Recipe, check_aim
-from cdsrcodec.training.storage import make_folder, read_checkpoint, write_checkpoint
+from cdsrcodec.training.storage import read_checkpoint, write_checkpoint
 
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.csv"

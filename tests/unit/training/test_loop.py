@@ -505,7 +505,7 @@ def test_a_checkpoint_that_holds_something_else_is_refused(tmp_path: Path) -> No
 def test_an_output_that_is_a_file_is_refused_before_the_first_step(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
     recipe = TinyRecipe()
-    with pytest.raises(FileAccessError, match="run: cannot be written: File exists"):
+    with pytest.raises(FileAccessError, match="run: cannot be made: File exists"):
         TrainingLoop(recipe, config(tmp_path / "run"), ALONE)
     assert recipe.asked == []
 
