@@ -181,10 +181,11 @@ class TrainingLoop:
             progress = self.group.agree(self._progress(elapsed_s))
             if progress >= 1:
                 return
-            metrics = self._train_step(wrapped, progress)
+            rate = self._rate(progress)
+            metrics = self._train_step(wrapped, rate)
             self.step += 1
             self._is_whole = True
-            self._report(StepReport(self.step, progress, elapsed_s, self._rate(progress), metrics))
+            self._report(StepReport(self.step, progress, elapsed_s, rate, metrics))
             if time.monotonic() - saved_s > 60 * self.config.checkpoint_minutes:
                 self._save(elapsed_s)
                 saved_s = time.monotonic()
@@ -202,10 +203,10 @@ class TrainingLoop:
         factor = learning_rate_factor(progress, self.step, self.config.warmup_steps)
         return self.config.learning_rate * factor
 
-    def _train_step(self, wrapped: nn.Module, progress: float) -> dict[str, float]:
+    def _train_step(self, wrapped: nn.Module, rate: float) -> dict[str, float]:
         for optimizer in self.optimizers:
             for parameter_group in optimizer.param_groups:
-                parameter_group["lr"] = self._rate(progress) * parameter_group["rate_factor"]
+                parameter_group["lr"] = rate * parameter_group["rate_factor"]
         batch = self.recipe.batch(self.step, self.group.rank)
         use_bf16 = self.config.precision == "bf16"
         # Noise differs between ranks and steps, and is the same after a resume.
