@@ -238,8 +238,9 @@ def check_one_frame(image: Image.Image) -> None:
 
 def _count_frames(image: Image.Image) -> int:
     """The pictures in the file that an image was opened from; 1 without one."""
-    if image.format == "MPO":
-        return 1  # the further pictures of a camera are previews and gain maps of the first
+    # Further pictures of a camera are previews and gain maps of the first; layers are its parts.
+    if image.format in {"MPO", "PSD"}:
+        return 1
     try:
         return int(getattr(image, "n_frames", 1))
     except Exception:
