@@ -110,7 +110,7 @@ def test_a_thumbnail_that_memory_does_not_suffice_for_is_one_line(
     def run_out(_: bytes) -> Image.Image:
         raise MemoryError("[enforce fail at alloc_cpu.cpp]\nDefaultCPUAllocator")
 
-    monkeypatch.setattr(cdsrcodec.pillow.api, "decode", run_out)
+    monkeypatch.setattr("cdsrcodec.api.decode", run_out)
     assert thumbnailer.main([str(GOLDEN[0]), str(tmp_path / "thumbnail"), "16"]) == 1
     assert capsys.readouterr().err == f"error: {GOLDEN[0]}: out of memory\n"
     assert list(tmp_path.iterdir()) == []
