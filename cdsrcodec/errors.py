@@ -6,6 +6,10 @@ wrong, then "hint: " and what to do, where there is something to be done.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CdsrError(Exception):
     """Root of all errors; `exit_code` is the status the command line leaves with."""
@@ -97,3 +101,13 @@ class TrainingError(CdsrError):
     """A training run cannot start or go on."""
 
     exit_code = 11
+
+
+@contextmanager
+def about(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Begin the message of a CdsrError from within with the file that it is about."""
+    try:
+        yield
+    except CdsrError as error:
+        error.args = (f"{path}: {error}",)
+        raise

@@ -36,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"SIZE must be 1 to {MAX_SIZE_PX}")
     try:
         write_thumbnail(given.source, given.target, given.size_px)
-    except (CdsrError, OSError) as error:
-        sys.stderr.write(f"error: {given.source}: {error}\n")
+    except (CdsrError, OSError, MemoryError) as error:
+        # What libraries say of memory may be several lines.
+        reason = "out of memory" if isinstance(error, MemoryError) else error
+        sys.stderr.write(f"error: {given.source}: {reason}\n")
         return 1
     return 0
 
@@ -47,6 +49,7 @@ def write_thumbnail(source: Path, target: Path, size_px: int) -> None:
 
     Raises:
         OSError: it cannot be read or decoded, or the PNG cannot be written.
+        MemoryError: memory runs out.
     """
     with Image.open(source, formats=[cdsrcodec.pillow.FORMAT]) as image:
         image.thumbnail((size_px, size_px), Image.Resampling.LANCZOS)

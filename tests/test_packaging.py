@@ -104,6 +104,18 @@ def test_a_thumbnail_that_cannot_be_made_is_one_line(
     assert not target.exists()
 
 
+def test_a_thumbnail_that_memory_does_not_suffice_for_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_out(_: bytes) -> Image.Image:
+        raise MemoryError("[enforce fail at alloc_cpu.cpp]\nDefaultCPUAllocator")
+
+    monkeypatch.setattr("cdsrcodec.api.decode", run_out)
+    assert thumbnailer.main([str(GOLDEN[0]), str(tmp_path / "thumbnail"), "16"]) == 1
+    assert capsys.readouterr().err == f"error: {GOLDEN[0]}: out of memory\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("size", ["0", "5000", "big"])
 def test_a_size_out_of_range_is_wrong_usage(size: str) -> None:
     with pytest.raises(SystemExit) as caught:

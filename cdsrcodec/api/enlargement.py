@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cdsrcodec.api.reports import DecodeReport
 from cdsrcodec.api.streams import StrPath, given_weights, picture_of
 from cdsrcodec.container import Limits
+from cdsrcodec.errors import about
 from cdsrcodec.sr.registry import UPSCALE
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def upscale(
     max_memory_bytes: int | None = None,
     on_step: OnStep | None = None,
 ) -> Image.Image:
-    """Enlarge a picture that was never coded four times each way: the studies' "Original".
+    """Enlarge a picture four times each way without coding it, to compare `decode(sr=4)` with.
 
     Args:
         image: as encode.
@@ -120,16 +121,17 @@ def upscale_file(
 
     begin_s += time.perf_counter() - import_begin_s  # the time of the work, as of encode_file
     torch_device = resolve_device(device)
-    image = _enlarged(
-        picture,
-        torch_device,
-        upscaler=upscaler,
-        weights=upscaler_weights,
-        precision=precision,
-        max_memory_bytes=max_memory_bytes,
-        on_step=on_step,
-        in_source_space=in_source_space,
-    )
+    with about(source):
+        image = _enlarged(
+            picture,
+            torch_device,
+            upscaler=upscaler,
+            weights=upscaler_weights,
+            precision=precision,
+            max_memory_bytes=max_memory_bytes,
+            on_step=on_step,
+            in_source_space=in_source_space,
+        )
     warnings = picture.warnings + writer.write_image(
         image, target, like=source if keep_attributes else None, overwrite=overwrite
     )

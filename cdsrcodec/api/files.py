@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from cdsrcodec.api.streams import Sr, StrPath, given_weights, goal_of, info, red
 from cdsrcodec.chunks.facts import full_size_of
 from cdsrcodec.container import Limits, Stream, read_stream
 from cdsrcodec.container.header import MAGIC
-from cdsrcodec.errors import CdsrError, FileAccessError
+from cdsrcodec.errors import FileAccessError, about
 from cdsrcodec.imageio.suffixes import check_stream_name
 from cdsrcodec.models.registry import CDSR1, DEFAULT_METRIC
 from cdsrcodec.sr.registry import UPSCALE
@@ -84,7 +83,7 @@ def encode_file(
     torch_device = resolve_device(device)
     code = partial(encode_pixels, quality=goal, codec=codec, metric=metric, effort=effort)
     picture = reduced(reader.read_picture(source, max_pixels=max_pixels), downscale)
-    with _about(source):
+    with about(source):
         data = code(
             picture.pixels,
             device=torch_device,
@@ -182,7 +181,7 @@ def decode_file(
     source, target = Path(source), Path(target)
     writer.check_output(target, source, overwrite=overwrite)
     data = _read_file(source)
-    with _about(source):
+    with about(source):
         stream = read_stream(data, limits=Limits(max_pixels=max_pixels))
     _check_picture_output(target, stream, sr)
     upscaler = upscaler_of(upscaler, sr)
@@ -191,7 +190,7 @@ def decode_file(
 
     begin_s = time.perf_counter()  # of the work, without imports, as of encode_file
     torch_device = resolve_device(device)
-    with _about(source):
+    with about(source):
         image, warnings = decode_picture(
             data,
             sr=sr,
@@ -231,7 +230,7 @@ def info_file(path: StrPath) -> StreamInfo:
         CdsrError: as info.
     """
     data = _read_file(path)
-    with _about(path):
+    with about(path):
         return info(data)
 
 
@@ -245,7 +244,7 @@ def verify_file(path: StrPath) -> StreamInfo:
     from cdsrcodec.codec import decode_symbols
 
     data = _read_file(path)
-    with _about(path):
+    with about(path):
         alpha_of(read_stream(data))
         decode_symbols(data)
         return info(data)
@@ -263,13 +262,3 @@ def _read_file(path: StrPath) -> bytes:
         ) from error
     except OSError as error:
         raise FileAccessError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-@contextmanager
-def _about(path: StrPath) -> Iterator[None]:
-    """Begin the message of a CdsrError with the file that it is about."""
-    try:
-        yield
-    except CdsrError as error:
-        error.args = (f"{path}: {error}",)
-        raise

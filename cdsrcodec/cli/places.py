@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import click
 
 from cdsrcodec.errors import CdsrError, FileAccessError, OutputExistsError
+from cdsrcodec.imageio import folders
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:// is a drive, no scheme
 _FILE = "file://"
@@ -195,14 +196,13 @@ def make_folder(folder: Place) -> None:
     Raises:
         FileAccessError: it cannot be made.
     """
-    if isinstance(folder, Url):
-        check_writable(folder)
+    if isinstance(folder, Path):
+        folders.make_folder(folder)
+        return
+    check_writable(folder)
     with _access_errors(folder, "made"):
-        if isinstance(folder, Path):
-            folder.mkdir(parents=True, exist_ok=True)
-        else:
-            system, path = _system_of(folder)
-            system.makedirs(path, exist_ok=True)
+        system, path = _system_of(folder)
+        system.makedirs(path, exist_ok=True)
 
 
 def fetch(source: Url, target: Path) -> None:

@@ -27,10 +27,10 @@ from cdsrcodec.evaluation.metrics import psnr_rgb_db
 from cdsrcodec.evaluation.pictures import find_images
 from cdsrcodec.evaluation.scripts import exit_code
 from cdsrcodec.evaluation.showcase import captioned, in_grid
+from cdsrcodec.imageio.folders import make_folder
 from cdsrcodec.imageio.resampling import downscale
 from cdsrcodec.imageio.writer import write_bytes
 from cdsrcodec.sr.registry import UPSCALE, UPSCALER_NAMES
-from cdsrcodec.training.storage import make_folder
 
 SHOWN = ("lanczos", "edsr", "edsr-b2", "latent", "latent-perceptual")
 WEBP_QUALITY = 92

@@ -33,6 +33,7 @@ from cdsrcodec.evaluation.codecs import Codec, find_codec
 from cdsrcodec.evaluation.published import load_anchors
 from cdsrcodec.evaluation.scripts import exit_code
 from cdsrcodec.evaluation.tables import quality_page, readme_table
+from cdsrcodec.imageio.folders import make_folder
 from cdsrcodec.imageio.writer import write_bytes
 
 PAGE_FILE, PLOT_FILE, REPORT_PLOT_FILE = "quality.md", "rd.png", "rd-psnr_rgb_db.png"
@@ -246,7 +247,7 @@ def main(argv: Sequence[str] | None = None, benchmarks: Sequence[Benchmark] = BE
                 jobs=args.jobs,
             )
             folder = args.project / RESULTS_FOLDER / f"v{version}" / benchmark.name
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             for name, data in files.items():
                 write_bytes(data, folder / name)
         write_pages(args.project)

@@ -1,4 +1,4 @@
-"""The pictures of a folder of photographs, to train on or to compare codecs over."""
+"""Folders: of photographs, to train on or to compare codecs over, and of outputs."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def check_folder(folder: Path) -> None:
         next(folder.iterdir(), None)
     except OSError as error:
         raise FileAccessError(f"{folder}: cannot be read: {error.strerror}") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and what it lies in, where they are not there yet.
+
+    Raises:
+        FileAccessError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileAccessError(
+            f"{folder}: cannot be made: {error.strerror}. hint: name another one"
+        ) from error

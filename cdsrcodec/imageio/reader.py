@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitError
+from cdsrcodec.errors import CdsrError, FileAccessError, InputImageError, LimitError, about
 from cdsrcodec.imageio.alpha import bleed, split_alpha
 from cdsrcodec.imageio.colour import is_restorable, reduce_to_8_bit, to_srgb
 from cdsrcodec.imageio.metadata import MAX_BLOCK_BYTES, Metadata, read_metadata
@@ -85,7 +83,7 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
         InputImageError: not an image, damaged, animated, or refused by `to_picture`.
         LimitError: more than max_pixels, or more than Pillow agrees to open.
     """
-    with _open_seekable(path) as file, _about(path):
+    with _open_seekable(path) as file, about(path):
         return to_picture(_open_single(file, max_pixels))
 
 
@@ -95,17 +93,8 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         FileAccessError, InputImageError, LimitError: as read_picture, as far as the header tells.
     """
-    with _open_seekable(path) as file, _about(path), parser_errors():
+    with _open_seekable(path) as file, about(path), parser_errors():
         return Image.open(file).size
-
-
-@contextmanager
-def _about(path: Path) -> Iterator[None]:
-    """Begin the message of an error with the file that it is about."""
-    try:
-        yield
-    except (FileAccessError, InputImageError, LimitError) as error:
-        raise type(error)(f"{path}: {error}") from error
 
 
 def _open_seekable(path: Path) -> BinaryIO:
@@ -249,8 +238,9 @@ def check_one_frame(image: Image.Image) -> None:
 
 def _count_frames(image: Image.Image) -> int:
     """The pictures in the file that an image was opened from; 1 without one."""
-    if image.format == "MPO":
-        return 1  # the further pictures of a camera are previews and gain maps of the first
+    # Further pictures of a camera are previews and gain maps of the first; layers are its parts.
+    if image.format in {"MPO", "PSD"}:
+        return 1
     try:
         return int(getattr(image, "n_frames", 1))
     except Exception:

@@ -23,7 +23,7 @@ def reduce_picture(picture: Picture, factor: int) -> Picture:
         picture: any picture.
         factor: at least 2.
 
-    Source: antialiased bicubic reduction, the workflow of both studies.
+    Source: antialiased bicubic reduction, as in the workflow of super-resolution studies.
     """
     height_px, width_px = picture.pixels.shape[:2]
     margins = ((0, -height_px % factor), (0, -width_px % factor))

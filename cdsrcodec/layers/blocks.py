@@ -1,4 +1,4 @@
-"""Residual block and quality interpolation, used by every network here."""
+"""Residual block, interpolation between qualities, and what else several networks share."""
 
 from __future__ import annotations
 

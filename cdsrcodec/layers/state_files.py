@@ -30,7 +30,7 @@ def read_state(file: Path) -> Mapping[str, Tensor]:
     """The tensors of a .safetensors file or of what torch.save wrote, on the CPU.
 
     Raises:
-        ModelError: it cannot be read, would run code, or holds other things than tensors.
+        ModelError: it cannot be read, would run code, or holds other things than named tensors.
         MemoryError: there is no room for them.
     """
     try:
@@ -49,6 +49,8 @@ def read_state(file: Path) -> Mapping[str, Tensor]:
     for wrapper in _WRAPPERS:
         if isinstance(state, Mapping) and wrapper in state:
             state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(isinstance(t, Tensor) for t in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
         raise ModelError(f"{file}: holds no weights. hint: a .pth or .safetensors file of tensors")
     return state

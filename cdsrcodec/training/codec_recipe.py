@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.layers.blocks import at_level
+from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.models.cdsr1 import (
     HYPER_CHANNELS,
     LEVELS,
@@ -129,12 +130,14 @@ def load_network(network: TrainableCdsr1, start: Path) -> None:
 
     Raises:
         TrainingError: nothing there, or weights of another network.
+        MemoryError: there is no room for them.
     """
     try:
-        if start.is_dir():
-            state = exported_state(start)
-        else:
-            state = {name: tensor.float() for name, tensor in load_file(start).items()}
+        with one_memory_error():
+            if start.is_dir():
+                state = exported_state(start)
+            else:
+                state = {name: tensor.float() for name, tensor in load_file(start).items()}
     except (OSError, SafetensorError, KeyError) as error:
         raise TrainingError(
             f"{start}: no weights of this codec ({error}). hint: name a codec.safetensors "

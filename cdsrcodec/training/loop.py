@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from cdsrcodec.errors import TrainingError
+from cdsrcodec.imageio.folders import make_folder
 from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.training.averaging import Averages
 from cdsrcodec.training.distributed import Group
@@ -25,7 +26,7 @@ from cdsrcodec.training.gradient_guard import GradientGuard
 from cdsrcodec.training.log import STEP, RunLog
 from cdsrcodec.training.muon import Muon
 from cdsrcodec.training.recipe import Recipe, check_aim
-from cdsrcodec.training.storage import make_folder, read_checkpoint, write_checkpoint
+from cdsrcodec.training.storage import read_checkpoint, write_checkpoint
 
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.csv"
@@ -180,10 +181,11 @@ class TrainingLoop:
             progress = self.group.agree(self._progress(elapsed_s))
             if progress >= 1:
                 return
-            metrics = self._train_step(wrapped, progress)
+            rate = self._rate(progress)
+            metrics = self._train_step(wrapped, rate)
             self.step += 1
             self._is_whole = True
-            self._report(StepReport(self.step, progress, elapsed_s, self._rate(progress), metrics))
+            self._report(StepReport(self.step, progress, elapsed_s, rate, metrics))
             if time.monotonic() - saved_s > 60 * self.config.checkpoint_minutes:
                 self._save(elapsed_s)
                 saved_s = time.monotonic()
@@ -201,10 +203,10 @@ class TrainingLoop:
         factor = learning_rate_factor(progress, self.step, self.config.warmup_steps)
         return self.config.learning_rate * factor
 
-    def _train_step(self, wrapped: nn.Module, progress: float) -> dict[str, float]:
+    def _train_step(self, wrapped: nn.Module, rate: float) -> dict[str, float]:
         for optimizer in self.optimizers:
             for parameter_group in optimizer.param_groups:
-                parameter_group["lr"] = self._rate(progress) * parameter_group["rate_factor"]
+                parameter_group["lr"] = rate * parameter_group["rate_factor"]
         batch = self.recipe.batch(self.step, self.group.rank)
         use_bf16 = self.config.precision == "bf16"
         # Noise differs between ranks and steps, and is the same after a resume.

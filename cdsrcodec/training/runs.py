@@ -19,6 +19,7 @@ from torch import Tensor
 
 from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.errors import OutputExistsError, TrainingError
+from cdsrcodec.imageio.folders import make_folder
 from cdsrcodec.layers.precision import resolve_precision
 from cdsrcodec.models.gained_hyperprior import GAIN_LEVELS
 from cdsrcodec.models.hyperprior import channels_at
@@ -70,7 +71,7 @@ from cdsrcodec.training.hyperprior_recipe import (
 )
 from cdsrcodec.training.loop import LoopConfig, StepReport, TrainingLoop
 from cdsrcodec.training.recipe import Recipe
-from cdsrcodec.training.storage import make_folder, write_tensors
+from cdsrcodec.training.storage import write_tensors
 from cdsrcodec.training.upscaler_recipe import (
     UpscalerRecipe,
     UpscalerRecipeConfig,

@@ -34,16 +34,6 @@ def writing_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and its parents, where they are not there yet.
-
-    Raises:
-        FileAccessError: it cannot be made.
-    """
-    with writing_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
 def write_tensors(
     path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:
@@ -105,7 +95,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         FileAccessError: it cannot be written; an older checkpoint stays, and nothing else does.
     """
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # with_suffix may name a file of the user's
     with writing_errors(path):
         try:
             torch.save(state, temporary)

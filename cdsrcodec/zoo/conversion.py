@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from cdsrcodec.entropy import TableSet
+from cdsrcodec.entropy import MAX_SYMBOL, TableSet
 from cdsrcodec.entropy.tables import TOTAL
 from cdsrcodec.layers.integer import ACTIVATION_LIMIT, FRACTION_BITS, ONE, quantise_weights
 from cdsrcodec.models.registry import CDSR1, HASH_SUFFIX, codec_named
@@ -144,7 +144,7 @@ def hyper_tables(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     counts = [np.diff(cdf[:length]) for cdf, length in zip(cdfs, lengths, strict=True)]
     if any((c < 1).any() or c.sum() != CDF_TOTAL for c in counts):
         raise ValueError("its frequency tables are malformed")
-    if np.abs(lows).max() > CDF_TOTAL:
+    if lows.min() < -MAX_SYMBOL or (lows + lengths - 3).max() > MAX_SYMBOL:  # escapes reach no more
         raise ValueError("the offsets of its frequency tables are malformed")
     arrays = np.concatenate(counts) * (TOTAL // CDF_TOTAL), lengths - 1, lows
     tables = TableSet(*(array.astype(np.int32) for array in arrays))

@@ -118,7 +118,7 @@ def _access_errors(url: str) -> Iterator[None]:
         raise FileAccessError(
             f"{url}: the server says {error.code} {error.reason}. {_HINT}"
         ) from error
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, UnicodeError) as error:  # the latter of names that are no hosts
         raise FileAccessError(f"{url}: cannot be fetched: {_reason(error)}. {_HINT}") from error
 
 

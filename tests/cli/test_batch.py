@@ -418,7 +418,7 @@ def test_a_folder_in_dir_that_cannot_be_made_fails_its_own_files(
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.exit_code == 9
     assert result.stderr == ""
-    message = f"{out / 'trip'}: cannot be made: File exists"
+    message = f"{out / 'trip'}: cannot be made: File exists. hint: name another one"
     assert (records[0]["error"], records[0]["message"]) == ("FileAccessError", message)
     found = [(Path(record["input"]).name, record["status"]) for record in records]
     second = "failed" if others == "ok" else others

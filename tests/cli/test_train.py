@@ -333,7 +333,7 @@ def test_an_output_that_is_a_file_is_one_line(fails: Fails, tmp_path: Path, pict
     output = tmp_path / "run"
     output.touch()
     args = (pictures, "-o", output, "--steps", "1", "--patch", "64", *QUICK)
-    assert fails(9, "train", "codec", *args).startswith(f"{output}: cannot be written: ")
+    assert fails(9, "train", "codec", *args).startswith(f"{output}: cannot be made: ")
 
 
 def test_a_codec_is_trained_and_exported(

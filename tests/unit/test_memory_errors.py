@@ -18,6 +18,7 @@ from cdsrcodec.layers.state_files import read_state
 from cdsrcodec.sr.enlargers import load_enlarger
 from cdsrcodec.sr.esrgan import load_esrgan
 from cdsrcodec.sr.registry import UPSCALERS
+from cdsrcodec.training.codec_recipe import TrainableCdsr1, load_network
 from cdsrcodec.training.storage import fill_network, read_checkpoint
 
 CPU = torch.device("cpu")
@@ -41,6 +42,10 @@ READERS: dict[str, tuple[str, Callable[[], object]]] = {
     "safetensors": ("cdsrcodec.layers.state_files.load_file", lambda: read_state(FILE)),
     "pickle": ("torch.load", lambda: read_state(Path("weights.pth"))),
     "checkpoint": ("torch.load", lambda: read_checkpoint(Path("checkpoint.pt"), CPU)),
+    "start of a codec": (
+        "cdsrcodec.training.codec_recipe.load_file",
+        lambda: load_network(TrainableCdsr1(), FILE),
+    ),
     "start of a training": (
         "cdsrcodec.training.storage.load_file",
         lambda: fill_network(nn.Identity(), FILE, hint="take another"),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import cdsrcodec
-from cdsrcodec.errors import InputImageError, OutputExistsError
+from cdsrcodec.errors import InputImageError, LimitError, OutputExistsError
 
 Convert = Callable[..., Any]
 CONVERSIONS: dict[str, tuple[str, str, Convert]] = {
@@ -50,6 +50,14 @@ def test_what_another_run_writes_meanwhile_is_kept_unless_told_otherwise(
             convert(folder / source, folder / target)
         assert (folder / target).read_bytes() == b"of the other run"
     assert sorted(path.name for path in folder.iterdir()) == ["in.cdsr", "in.png", target]
+
+
+@pytest.mark.parametrize("name", CONVERSIONS)
+def test_a_file_that_needs_more_memory_than_allowed_is_named(folder: Path, name: str) -> None:
+    source, target, convert = CONVERSIONS[name]
+    with pytest.raises(LimitError, match=rf"^{folder / source}: 1 MB of memory are too few"):
+        convert(folder / source, folder / target, max_memory_bytes=10**6)
+    assert not (folder / target).exists()
 
 
 @pytest.mark.parametrize("name", ["b.png", "b.JPG", "b.dng"])

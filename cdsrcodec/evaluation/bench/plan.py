@@ -157,7 +157,9 @@ def plan_units(settings: Settings, picture: Picture) -> Iterator[Unit]:
         for rung in settings.rungs(codec):
             for enlarger in enlargers_for(settings, codec):
                 yield _unit(settings, picture, codec, enlarger, rung)
-        for rung in (0.0, *settings.rungs(settings.codecs[0])) if settings.direct else ():
+        # 0 is the smallest file, also where the first codec has a quality of that number.
+        direct = dict.fromkeys((0.0, *settings.rungs(settings.codecs[0])))
+        for rung in direct if settings.direct else ():
             yield _unit(settings, picture, codec, DIRECT, rung)
 
 
@@ -202,7 +204,7 @@ def _unit(
     searched = codec.scale if codec and (enlarger == DIRECT or meets_bytes) else None
     # Rows of other codecs without anything of ours outlive a version: AVIF takes longest of all.
     is_foreign = isinstance(codec, PillowCodec) and not enlarger and not meets_bytes
-    has_reference = bool(rung) and (enlarger == DIRECT or meets_bytes)
+    has_reference = bool(rung) if enlarger == DIRECT else meets_bytes
     basis = {
         "version": MEASURING_VERSION if is_foreign else settings.version,
         "columns": [field.name for field in fields(Row)],

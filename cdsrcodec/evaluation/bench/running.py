@@ -21,6 +21,7 @@ from cdsrcodec.evaluation.bench.rows import ORIGINAL, Row
 from cdsrcodec.evaluation.bench.timing import Timing
 from cdsrcodec.evaluation.bench.views import VIEWS, view_path
 from cdsrcodec.evaluation.pictures import find_images
+from cdsrcodec.imageio.folders import make_folder
 
 JOURNAL = "journal.jsonl"
 
@@ -71,16 +72,16 @@ def run_bench(settings: Settings, jobs: int, on_progress: Callable[[Progress], N
     """
     begin_s = time.perf_counter()
     journal = settings.output / JOURNAL
-    _make_folders(settings.output)
+    make_folder(settings.output / VIEWS)
     measured = Measured()
     units = _plan(settings, measured)
     finished = _still_valid(read_journal(journal), settings)
     rows = {unit.key: finished[unit.key] for unit in units if unit.key in finished}
     waiting = [unit for unit in units if unit.key not in finished]
-    measured.units_resumed = len(rows)
+    measured.units_resumed = len(units) - len(waiting)  # equal pictures share their keys
     cost = sum(unit.cost for unit in units)
     cost_done = cost - sum(unit.cost for unit in waiting)
-    on_progress(Progress(len(units), len(rows), cost, cost_done))
+    on_progress(Progress(len(units), measured.units_resumed, cost, cost_done))
     timing = measured.timing
     timing.processes = max(1, min(jobs, len(waiting)))
     for done, (unit, outcome) in enumerate(_outcomes(waiting, settings, timing.processes), 1):
@@ -94,13 +95,6 @@ def run_bench(settings: Settings, jobs: int, on_progress: Callable[[Progress], N
         on_progress(Progress(len(units), measured.units_resumed + done, cost, cost_done))
     _collect(measured, units, rows)
     return measured
-
-
-def _make_folders(output: Path) -> None:
-    try:
-        (output / VIEWS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileAccessError(f"{output}: cannot be made: {error.strerror}") from error
 
 
 def _plan(settings: Settings, measured: Measured) -> list[Unit]:

@@ -365,6 +365,23 @@ def test_several_frames_are_refused(tmp_path: Path, suffix: str) -> None:
         read_rgb(path, max_pixels=1000)
 
 
+def test_layers_are_no_pages(tmp_path: Path) -> None:
+    pixels = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    layer = bytes(16) + struct.pack(">H", 0) + b"8BIMnorm" + bytes(4) + struct.pack(">I", 0)
+    layers = struct.pack(">h", 2) + 2 * layer
+    path = tmp_path / "x.psd"
+    path.write_bytes(
+        struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 4, 6, 8, 3)
+        + struct.pack(">IIII", 0, 0, 4 + len(layers), len(layers))
+        + layers
+        + struct.pack(">H", 0)  # not compressed
+        + pixels.transpose(2, 0, 1).tobytes()
+    )
+    with Image.open(path) as image:
+        image.seek(2)  # Pillow sees both
+    np.testing.assert_array_equal(read_rgb(path, max_pixels=1000), pixels)
+
+
 @pytest.mark.parametrize("suffix", [".gif", ".tif", ".png", ".webp"])
 def test_an_opened_image_of_several_frames_is_refused_and_one_frame_of_it_is_not(
     tmp_path: Path, suffix: str

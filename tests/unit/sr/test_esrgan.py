@@ -130,6 +130,10 @@ def save_numbers(file: Path, state: State) -> None:
     torch.save({"step": 3}, file)
 
 
+def save_unnamed_tensors(file: Path, state: State) -> None:
+    torch.save(dict(enumerate(state.values())), file)
+
+
 def save_code(file: Path, state: State) -> None:
     file.write_bytes(pickle.dumps(Malice()))
 
@@ -138,7 +142,7 @@ def save_code(file: Path, state: State) -> None:
     "damage",
     [
         break_file, remove_layer, remove_blocks, rename_layer, save_another_scale, save_numbers,
-        save_code,
+        save_unnamed_tensors, save_code,
     ],
 )  # fmt: skip
 def test_other_files_are_refused_in_one_line(

@@ -244,6 +244,20 @@ def test_a_run_of_minutes_ends_with_them_and_with_the_rate_at_zero(
     assert 0 < reports[-1].learning_rate < 1e-4
 
 
+def test_a_step_tells_the_rate_that_it_was_taken_at(tmp_path: Path) -> None:
+    reports: list[StepReport] = []
+    settings = config(tmp_path, steps=1000, warmup_steps=4)
+
+    def on_step(report: StepReport) -> None:
+        reports.append(report)
+        interrupt_at(5)(report)
+
+    with pytest.raises(Interruption):
+        TrainingLoop(TinyRecipe(), settings, ALONE, on_step).run()
+    rates = [report.learning_rate for report in reports]
+    assert rates == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1], rel=1e-3)
+
+
 def test_minutes_count_over_all_resumptions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -505,7 +519,7 @@ def test_a_checkpoint_that_holds_something_else_is_refused(tmp_path: Path) -> No
 def test_an_output_that_is_a_file_is_refused_before_the_first_step(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
     recipe = TinyRecipe()
-    with pytest.raises(FileAccessError, match="run: cannot be written: File exists"):
+    with pytest.raises(FileAccessError, match="run: cannot be made: File exists"):
         TrainingLoop(recipe, config(tmp_path / "run"), ALONE)
     assert recipe.asked == []
 

@@ -312,7 +312,7 @@ def test_weights_of_something_else_are_an_error(
 def test_a_target_that_is_a_file_is_an_error(decoder_run: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.touch()
-    with pytest.raises(FileAccessError, match=f"^{target}: cannot be written"):
+    with pytest.raises(FileAccessError, match=f"^{target}: cannot be made"):
         export_run(decoder_run, target)
 
 

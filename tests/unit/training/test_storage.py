@@ -12,12 +12,7 @@ import torch
 
 from cdsrcodec.errors import FileAccessError, TrainingError
 from cdsrcodec.training.log import RunLog
-from cdsrcodec.training.storage import (
-    make_folder,
-    read_checkpoint,
-    write_checkpoint,
-    write_tensors,
-)
+from cdsrcodec.training.storage import read_checkpoint, write_checkpoint, write_tensors
 
 CPU = torch.device("cpu")
 FULL_DISK = Path("/dev/full")
@@ -102,7 +97,7 @@ def test_memory_that_runs_out_is_not_blamed_on_the_checkpoint(
 def test_a_full_disk_is_one_line_and_keeps_the_older_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(GOOD)
-    path.with_suffix(".tmp").symlink_to(FULL_DISK)
+    path.with_name(".checkpoint.pt.tmp").symlink_to(FULL_DISK)
     with pytest.raises(FileAccessError) as caught:
         write_checkpoint(path, {"weights": torch.ones(10**6)})
     message = str(caught.value)
@@ -136,15 +131,8 @@ def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_a_folder_is_made_with_its_parents_and_may_be_there(tmp_path: Path) -> None:
-    folder = tmp_path / "a" / "b"
-    make_folder(folder)
-    make_folder(folder)
-    assert folder.is_dir()
-
-
-def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.touch()
-    with pytest.raises(FileAccessError, match=r"file: cannot be written: File exists\. hint: name"):
-        make_folder(path)
+def test_no_other_file_is_taken_for_a_checkpoint_that_is_not_whole_yet(tmp_path: Path) -> None:
+    other = tmp_path / "model.pth.tmp"
+    other.write_bytes(b"of the user")
+    write_checkpoint(tmp_path / "model.pth.tar", {"weights": torch.ones(3)})
+    assert other.read_bytes() == b"of the user"

@@ -86,8 +86,11 @@ def test_tables_of_z_are_those_of_the_checkpoint(state: dict[str, Tensor]) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("_quantized_cdf", 5), ("_cdf_length", 9999), ("_cdf_length", 2), ("_offset", 1 << 20)],
-)
+    [
+        ("_quantized_cdf", 5), ("_cdf_length", 9999), ("_cdf_length", 2), ("_offset", 1 << 20),
+        ("_offset", 32767), ("_offset", -32768),
+    ],
+)  # fmt: skip
 def test_malformed_tables_of_z_are_refused(state: dict[str, Tensor], name: str, value: int) -> None:
     key = f"entropy_bottleneck.{name}"
     with pytest.raises(ValueError, match="frequency tables"):

@@ -131,6 +131,16 @@ def test_a_server_that_is_not_there_is_named_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["http://.org/models", "http://a..b", "http://localhost/modèles"])
+def test_a_server_that_has_no_such_name_is_told_in_one_line(
+    zoo_server: ZooServer, tmp_path: Path, url: str
+) -> None:
+    zoo_server.url = url
+    with pytest.raises(FileAccessError, match=r"cannot be fetched: .* hint: ") as caught:
+        get(zoo_server, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_size_that_is_not_told_or_too_large_is_refused(
     zoo_server: ZooServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

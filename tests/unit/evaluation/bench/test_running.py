@@ -87,6 +87,14 @@ def test_a_renamed_picture_is_not_measured_again(settings: Settings) -> None:
     assert [row.image for row in measured.rows][-1] == "z.png"
 
 
+def test_two_files_of_one_picture_count_as_two_when_they_are_resumed(settings: Settings) -> None:
+    (settings.folder / "copy.png").write_bytes((settings.folder / "a.png").read_bytes())
+    run(settings)
+    again, seen = run(settings)
+    assert again.units_resumed == 12
+    assert [(progress.units_done, progress.units) for progress in seen] == [(12, 12)]
+
+
 def test_a_codec_by_another_name_is_not_measured_again_and_has_the_new_name(
     settings: Settings,
 ) -> None:
