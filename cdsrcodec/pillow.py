@@ -14,7 +14,7 @@ from cdsrcodec import api
 from cdsrcodec.chunks.sidecar import has_alpha, sidecar_of
 from cdsrcodec.container import read_stream
 from cdsrcodec.container.header import MAGIC
-from cdsrcodec.errors import CdsrError
+from cdsrcodec.errors import CdsrError, InputImageError
 from cdsrcodec.imageio.reader import check_one_frame
 
 if TYPE_CHECKING:
@@ -85,7 +85,15 @@ def _save(image: Image.Image, file: IO[bytes], _filename: str | bytes) -> None:
     file.write(api.encode(image, **options))
 
 
+def _save_all(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    """Save with `save_all=True`, which programs give for any format: the one frame there is."""
+    if list(image.encoderinfo.get("append_images", ())):
+        raise InputImageError("append_images: a .cdsr file has one picture. hint: a file for each")
+    _save(image, file, filename)
+
+
 Image.register_open(FORMAT, CdsrImageFile, _accept)
 Image.register_save(FORMAT, _save)
+Image.register_save_all(FORMAT, _save_all)
 Image.register_extension(FORMAT, ".cdsr")
 Image.register_mime(FORMAT, MIME_TYPE)

@@ -75,7 +75,7 @@ def encode(
         A .cdsr stream (docs/format.md).
 
     Raises:
-        TypeError: quality or a target is no number.
+        TypeError: quality or a target is no number, or max_memory_bytes no whole one.
         ValueError: quality, a target, metric, effort, strip or downscale out of range or not of
             this codec; or more than one of quality and the targets.
         InputImageError: not a picture that can be coded.
@@ -176,7 +176,7 @@ def decode(
         on_step: told the tiles of the picture, done and in all.
 
     Raises:
-        TypeError: data are no bytes, but the name of a file, say.
+        TypeError: data are no bytes, but the name of a file, say; or max_memory_bytes no int.
         ValueError: sr is neither 1 nor 4, no such precision, an upscaler at native size, or
             weights that the upscaler does not take.
         FormatError: not a stream that this reader takes.

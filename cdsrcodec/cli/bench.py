@@ -13,7 +13,7 @@ from click.core import ParameterSource
 import cdsrcodec
 from cdsrcodec.cli import options
 from cdsrcodec.cli.bench_progress import progress_display
-from cdsrcodec.cli.failures import debug_option
+from cdsrcodec.cli.failures import debug_option, printable, say
 from cdsrcodec.errors import CdsrError
 from cdsrcodec.evaluation.codecs import CODEC_NAMES, Codec, find_codec
 from cdsrcodec.sr.registry import UPSCALER_NAMES, UPSCALERS, available_names
@@ -30,6 +30,7 @@ OF_SR4 = {
     "upscaler_weights": "--weights",
 }
 EXTRA = ("bjontegaard", "matplotlib")
+WEBP_MAX_SIDE_PX = 16383  # cut-outs are in that format
 
 
 def split_names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, ...]:
@@ -101,7 +102,7 @@ def parse_qualities(
 )  # fmt: skip
 @click.option("--ssimulacra2", is_flag=True, help="Measure SSIMULACRA 2 too, which is slow.")
 @click.option(
-    "--crop", "crop_px", type=click.IntRange(min=0), default=256, show_default=True,
+    "--crop", "crop_px", type=click.IntRange(0, WEBP_MAX_SIDE_PX), default=256, show_default=True,
     help="Side in pixels of the cut-outs to look at in the report; 0 for none.",
 )  # fmt: skip
 @click.option(
@@ -168,14 +169,12 @@ def bench(
         measured = run_bench(settings, jobs, on_progress)
     findings = write_report(settings, measured, published, anchor)
     for delta in findings.deltas:
-        click.echo(delta_line(delta))
+        click.echo(printable(delta_line(delta)))
     for crossover in findings.crossovers:
         click.echo(crossover_line(crossover))
-    click.echo(timing_line(measured.timing), err=True)
-    click.echo(
-        f"{output / PAGE_FILE}: {len(measured.pictures)} pictures, {len(measured.rows)} rows",
-        err=True,
-    )
+    say(timing_line(measured.timing))
+    counts = f"{len(measured.pictures)} pictures, {len(measured.rows)} rows"
+    say(printable(f"{output / PAGE_FILE}: {counts}"))
     _tell_failures(measured)
 
 
@@ -265,6 +264,9 @@ def _check_anchor(anchor: str | None, settings: Settings, published: dict[str, C
     from cdsrcodec.evaluation.bench.plan import method_names
 
     methods = method_names(settings)
+    if not methods:
+        message = "none of these enlarges files of the --codecs. hint: name bicubic, or --direct"
+        raise click.BadParameter(message, param_hint="--upscalers")
     if anchor is None:
         preferred = ("jpeg", f"{settings.codecs[0].name} bicubic", methods[0])
         return next(name for name in preferred if name in methods)
@@ -277,7 +279,7 @@ def _check_anchor(anchor: str | None, settings: Settings, published: dict[str, C
 def _tell_failures(measured: Measured) -> None:
     """Name the pictures that were left out, and leave with the code of the first error."""
     for error in measured.failures.values():
-        click.echo(f"left out: {error}", err=True)
+        say(printable(f"left out: {error}"))
     if measured.failures:
         first = next(iter(measured.failures.values()))
         raise click.exceptions.Exit(first.exit_code)

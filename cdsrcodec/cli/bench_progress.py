@@ -32,7 +32,7 @@ def progress_display() -> Iterator[Callable[[Progress], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not console.is_interactive,
     ) as bar:
         task = bar.add_task("bench", total=None, units="reading the pictures")
 
@@ -45,7 +45,7 @@ def progress_display() -> Iterator[Callable[[Progress], None]]:
             if begin_cost is None:
                 begin_cost, begin_s = progress.cost_done, now_s
             ended = progress.units_done == progress.units
-            if not console.is_terminal and (now_s - last_s > PLAIN_LINE_S or ended):
+            if not console.is_interactive and (now_s - last_s > PLAIN_LINE_S or ended):
                 last_s = now_s
                 pace = (now_s - begin_s) / max(progress.cost_done - begin_cost, 1.0)
                 left_s = pace * (progress.cost - progress.cost_done)

@@ -133,7 +133,7 @@ def _download_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
     from rich.console import Console
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_interactive:
         yield None
         return
     from rich.progress import (

@@ -16,7 +16,7 @@ def steps_display(title: str, *, is_shown: bool) -> Iterator[Callable[[int, int]
     from rich.console import Console
 
     console = Console(stderr=True)
-    if not is_shown or not console.is_terminal:
+    if not is_shown or not console.is_interactive:
         yield None
         return
     from rich.progress import (

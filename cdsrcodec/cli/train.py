@@ -264,7 +264,7 @@ def display(title: str) -> Iterator[Callable[[StepReport], None]]:
         TextColumn("{task.percentage:5.1f} %  step {task.fields[step]}  {task.fields[means]}"),
         TimeElapsedColumn(),
         console=console,
-        disable=not (console.is_terminal and is_first_process()),
+        disable=not (console.is_interactive and is_first_process()),
     ) as progress:
         task = progress.add_task(title, total=1.0, step=0, means="")
 
@@ -272,7 +272,7 @@ def display(title: str) -> Iterator[Callable[[StepReport], None]]:
             """Move the bar, or print a line now and then."""
             text = running(report)
             progress.update(task, completed=report.progress, step=report.step, means=text)
-            if not console.is_terminal and report.step % PLAIN_LINE_STEPS == 1:
+            if not console.is_interactive and report.step % PLAIN_LINE_STEPS == 1:
                 click.echo(
                     f"{title}: {100 * report.progress:.1f} %, step {report.step}, {text}", err=True
                 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from cdsrcodec.errors import LimitError
 from cdsrcodec.models.registry import (
@@ -91,7 +92,11 @@ def check_memory(max_memory_bytes: int | None, needed_bytes: int) -> None:
 
     Raises:
         LimitError: the message says the least limit that does.
+        TypeError: the limit is no whole number.
     """
+    if not isinstance(max_memory_bytes, Integral | None):
+        kind = type(max_memory_bytes).__name__
+        raise TypeError(f"max_memory_bytes must be a whole number of bytes, not {kind}")
     least_bytes = PROGRAM_BYTES + needed_bytes
     if max_memory_bytes is not None and max_memory_bytes < least_bytes:
         raise LimitError(

@@ -12,7 +12,9 @@ from click.testing import Result
 from numpy.typing import NDArray
 from PIL import Image
 
+from cdsrcodec.cli.bench_progress import progress_display
 from cdsrcodec.evaluation.bench import report
+from cdsrcodec.evaluation.bench.running import Progress
 from cdsrcodec.evaluation.codecs import PILLOW_CODECS
 
 Run = Callable[..., Result]
@@ -102,6 +104,29 @@ def test_bad_pictures_are_named_and_the_exit_code_is_theirs(
     assert {row["image"] for row in rows_of(tmp_path / "out")} == {"a.png", "b.png"}
 
 
+def test_a_name_with_line_ends_is_told_on_one_line(
+    run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    (pictures / "c\n\x1b[31m.png").write_bytes(b"damaged")
+    output = tmp_path / "o\nut"
+    result = run("bench", pictures, "-o", output, "--codecs", "jpeg", *LADDERS[:2])
+    assert result.exit_code == 3
+    *_, counts, failure = result.stderr.splitlines()
+    assert counts == f"{tmp_path}/o\\nut/report.html: 2 pictures, 4 rows"
+    assert failure.startswith(f"left out: {pictures}/c\\n\\x1b[31m.png: not an image")
+
+
+def test_a_dumb_terminal_gets_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take any stream for a terminal
+    monkeypatch.setenv("TERM", "dumb")
+    with progress_display() as on_progress:
+        on_progress(Progress(2, 1, 2.0, 1.0))
+        on_progress(Progress(2, 2, 2.0, 2.0))
+    assert "2/2, about 0 s left" in capsys.readouterr().err
+
+
 def test_published_curves_are_anchors(run: Run, pictures: Path, tmp_path: Path) -> None:
     curves = tmp_path / "curves.json"
     curve = {"bpp": [0.1, 9], "psnr_rgb": [10, 50]}
@@ -154,6 +179,11 @@ def test_a_codec_that_cannot_run_is_left_out_with_a_note(
         (("--task", "sr4", "--published", "a.json"), "belongs to --task native"),
         (("--published", "a.json"), "--published"),
         (("--jobs", "0"), "--jobs"),
+        (("--crop", "16384"), "--crop"),
+        (
+            ("--task", "sr4", "--upscalers", "latent", "--no-direct"),
+            "none of these enlarges files of the --codecs",
+        ),
         (
             ("--codecs", "jp2,jpeg", "--qualities", "jpeg=10", "--equal-bytes"),
             "with --equal-bytes jpeg has those of jp2",

@@ -220,6 +220,19 @@ class TestEncode:
         with pytest.raises(TypeError, match=f"^{name} must be a number, not str$"):
             cdsrcodec.encode(image, **wrong)
 
+    @pytest.mark.parametrize("limit", ["1GB", 2e9])
+    def test_a_limit_of_memory_is_a_whole_number(
+        self, image: Image.Image, data: bytes, limit: object
+    ) -> None:
+        wrong: dict[str, Any] = {"max_memory_bytes": limit}
+        for work in (
+            partial(cdsrcodec.encode, image),
+            partial(cdsrcodec.decode, data),
+            partial(cdsrcodec.upscale, image),
+        ):
+            with pytest.raises(TypeError, match="max_memory_bytes must be a whole number of bytes"):
+                work(**wrong)
+
     @pytest.mark.parametrize("quality", [0.5, 9, float("nan")])
     def test_a_quality_out_of_range_is_refused(self, image: Image.Image, quality: float) -> None:
         with pytest.raises(ValueError, match="quality must be 1 to 8"):

@@ -112,6 +112,12 @@ def test_an_animation_is_refused_whatever_it_is_saved_with(options: dict[str, ob
         saved(image, **options)
 
 
+def test_save_all_saves_the_one_frame_there_is() -> None:
+    assert saved(picture(), save_all=True).read() == cdsrcodec.encode(picture())
+    with pytest.raises(cdsrcodec.CdsrError, match="one picture"):
+        saved(picture(), save_all=True, append_images=[picture()])
+
+
 def test_options_out_of_range_are_value_errors() -> None:
     with pytest.raises(ValueError, match="quality must be 1 to 8"):
         saved(picture(), quality=85)

@@ -146,6 +146,9 @@ def _outcomes(
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            # Broken off, it need not wait for units under way, which may take minutes.
+            for process in multiprocessing.active_children() if futures else ():
+                process.terminate()
 
 
 def _try_to_measure(unit: Unit, settings: Settings) -> Finished | CdsrError:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,26 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_table(
     again, _ = run(settings)
     assert again.units_resumed == 8
     assert to_csv(again.rows) == to_csv(resumed.rows)
+
+
+def test_work_that_is_broken_off_is_not_waited_for(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "long.png"
+    Image.effect_noise((512, 512), 64).convert("RGB").save(path)
+    quick = Unit("quick", path, find_codec("jpeg", device="cpu"), "", 10.0, 1.0)
+    minutes = Unit("minutes", path, find_codec("cdsr1:9", device="cpu"), "", 4.0, 1.0)
+    settings = dataclasses.replace(settings, crop_px=0)
+    outcomes = running._outcomes([quick, minutes], settings, 2)
+    assert next(outcomes)[0] is quick
+    workers = multiprocessing.active_children()
+    assert workers
+    outcomes.close()
+    try:
+        for worker in workers:
+            worker.join(20)
+        assert not [worker for worker in workers if worker.is_alive()]
+    finally:
+        for worker in workers:
+            worker.kill()
 
 
 def test_work_without_its_cut_out_is_done_again(settings: Settings) -> None:
