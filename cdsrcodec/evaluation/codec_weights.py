@@ -100,7 +100,8 @@ def paint(
     level = torch.tensor([level_of(quality)], device=device)
     decoder = decoder_network(entry, device)
     x_hat = decoder(decoder.dequantise(coded.y_hat_gained.to(device), level), level)
-    return as_pixels(x_hat)[0]
+    pixels: NDArray[np.uint8] = as_pixels(x_hat)[0]
+    return pixels
 
 
 def measure(

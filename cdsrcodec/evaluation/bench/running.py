@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -122,7 +122,7 @@ def _still_valid(finished: dict[str, Row | None], settings: Settings) -> dict[st
 
 def _outcomes(
     units: Sequence[Unit], settings: Settings, processes: int
-) -> Iterator[tuple[Unit, Finished | CdsrError]]:
+) -> Generator[tuple[Unit, Finished | CdsrError], None, None]:
     """Each unit with what came of it, or with the error that its picture is to blame for."""
     if processes == 1:
         yield from ((unit, _try_to_measure(unit, settings)) for unit in units)
