@@ -169,7 +169,7 @@ class PictureEncoder:
         if self.effort == 0:
             return plain
         y_gained = LatentRefiner(entry, level, self.device).refine(
-            self.pixels, y_gained, z, steps=STEPS_OF_EFFORT[self.effort], on_step=self.on_step
+            self.pixels, y_gained, z, steps=STEPS_OF_EFFORT[int(self.effort)], on_step=self.on_step
         )
         lmbda = float(lmbda_at(torch.tensor([level])))
         refined = self._write(entry, quality_code, y_gained, z)

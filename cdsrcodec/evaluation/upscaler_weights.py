@@ -127,7 +127,7 @@ def measure(
         psnr_db = psnr_rgb_db(crop, as_pixels(x_sr)[0])
         bicubic_db = psnr_rgb_db(crop, interpolate(small, UPSCALE, "bicubic"))
         vgg = float("nan") if features is None else float(features.distance(x_sr, x_hr))
-        rows.append((psnr_db, psnr_db - bicubic_db, float(grid_loss(x_sr, x_hr)), vgg))
+        rows.append((psnr_db, psnr_db - bicubic_db, float(grid_loss(x_sr - x_hr)), vgg))
     psnr_db, gain_db, grid, vgg = np.mean(rows, axis=0).tolist()
     return Means(quality, psnr_db, gain_db, grid, None if features is None else vgg)
 

@@ -69,27 +69,22 @@ def same_window(x: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     return x[..., rows, columns], reference[..., rows, columns]
 
 
-def grid_loss(x_sr: Tensor, x_hr: Tensor) -> Tensor:
-    """How much more of x_sr than of x_hr, (B, 3, 4H, 4W) each, repeats with every small pixel.
+def grid_loss(error: Tensor) -> Tensor:
+    """How much of an error (B, 3, 4H, 4W) repeats with every pixel of the small picture.
 
     Pixel shuffles and the strides of the networks that judge both make such grids, of an
-    amplitude that hardly shows in L1 but well to the eye. What a photograph has of them by chance,
-    by its edges and its noise, is free: in each window the excess alone counts.
+    amplitude that hardly shows in L1 but well to the eye. It is the mean magnitude of what
+    the 16 phases of a window have apart. A photograph has some, too, by its edges and its noise:
+    of edges the network knows, and noise has no sign that it could guess, so that none is best.
     """
+    phases = F.pixel_unshuffle(error, UPSCALE)
+    phases = phases.view(len(phases), 3, UPSCALE**2, *phases.shape[-2:])
     parts = []
     for cells in GRID_CELLS:
-        excess = _grid(x_sr, cells) - _grid(x_hr, cells)
-        parts.append(F.relu(excess).mean())
+        height, width = (min(cells, side) for side in phases.shape[-2:])
+        means = F.avg_pool3d(phases, (1, height, width), ceil_mode=True)
+        parts.append((means - means.mean(2, keepdim=True)).abs().mean())
     return torch.stack(parts).mean()
-
-
-def _grid(x: Tensor, cells: int) -> Tensor:
-    """(B, .) of (B, 3, 4H, 4W): of each window, what the 16 phases have apart, mean magnitude."""
-    phases = F.pixel_unshuffle(x, UPSCALE)
-    phases = phases.view(len(phases), 3, UPSCALE**2, *phases.shape[-2:])
-    height, width = (min(cells, side) for side in phases.shape[-2:])
-    means = F.avg_pool3d(phases, (1, height, width), ceil_mode=True)
-    return (means - means.mean(2, keepdim=True)).abs().mean((1, 2)).flatten(1)
 
 
 class AdversarialObjective(nn.Module):
@@ -138,7 +133,7 @@ class AdversarialObjective(nn.Module):
         judgement = self._cross_entropy(real, fake)
         error = x_sr - x_hr
         content = self.weights.pixels * error.abs().mean()
-        content = content + GRID_WEIGHT * grid_loss(x_sr, x_hr)
+        content = content + GRID_WEIGHT * grid_loss(error)
         if self.features is not None:
             distance = self.features.distance(seen_sr, seen_hr)
             content = content + self.weights.features * distance

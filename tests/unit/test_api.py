@@ -271,6 +271,11 @@ class TestEncode:
         assert cdsrcodec.info(refined).quality == 4.5
         assert cdsrcodec.encode(image, quality=4.5, effort=0, device="cpu") == data
 
+    def test_an_effort_may_be_a_float_that_is_whole(self, image: Image.Image) -> None:
+        # As json and numpy hand numbers over.
+        data = cdsrcodec.encode(image, effort=1.0, device="cpu")  # type: ignore[arg-type]
+        assert data == cdsrcodec.encode(image, effort=1, device="cpu")
+
     def test_an_effort_out_of_range_is_refused(self, image: Image.Image) -> None:
         with pytest.raises(ValueError, match="effort must be 0 to 9, not 10"):
             cdsrcodec.encode(image, effort=10)
