@@ -104,10 +104,10 @@ class TrainingError(CdsrError):
 
 
 @contextmanager
-def about(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Begin the message of a CdsrError from within with the file that it is about."""
+def about(path: str | os.PathLike[str], kind: type[CdsrError] = CdsrError) -> Iterator[None]:
+    """Begin the message of a CdsrError from within, of that kind, with the file it is about."""
     try:
         yield
-    except CdsrError as error:
+    except kind as error:
         error.args = (f"{path}: {error}",)
         raise

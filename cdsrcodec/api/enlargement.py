@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cdsrcodec.api.reports import DecodeReport
 from cdsrcodec.api.streams import StrPath, given_weights, picture_of
 from cdsrcodec.container import Limits
-from cdsrcodec.errors import about
+from cdsrcodec.errors import LimitError, about
 from cdsrcodec.sr.registry import UPSCALE
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def upscale_file(
 
     begin_s += time.perf_counter() - import_begin_s  # the time of the work, as of encode_file
     torch_device = resolve_device(device)
-    with about(source):
+    with about(source, LimitError):  # weights that are missing are missing for all
         image = _enlarged(
             picture,
             torch_device,
