@@ -204,7 +204,7 @@ max_memory_option = click.option(
 precision_option = click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
-    help="Of the network that makes a 4x picture; auto is bf16 where the hardware has it.  "
+    help="Of the network that makes a 4x picture; auto is bf16 on a GPU that has it.  "
     "[default: auto]",
 )
 

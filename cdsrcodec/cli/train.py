@@ -117,7 +117,7 @@ def run_options(command: Command) -> Command:
             ),
             click.option(
                 "--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto",
-                show_default=True, help="auto is bf16 where the hardware has it.",
+                show_default=True, help="auto is bf16 on a GPU that has it.",
             ),
             click.option(
                 "--checkpoint-minutes", type=click.FloatRange(min=0), callback=finite,
