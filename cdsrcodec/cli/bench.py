@@ -16,6 +16,7 @@ from cdsrcodec.cli.bench_progress import progress_display
 from cdsrcodec.cli.failures import debug_option, printable, say
 from cdsrcodec.errors import CdsrError
 from cdsrcodec.evaluation.codecs import CODEC_NAMES, Codec, find_codec
+from cdsrcodec.imageio.writer import FORMAT_MAX_SIDE_PX
 from cdsrcodec.sr.registry import UPSCALER_NAMES, UPSCALERS, available_names
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ OF_SR4 = {
     "upscaler_weights": "--weights",
 }
 EXTRA = ("bjontegaard", "matplotlib")
-WEBP_MAX_SIDE_PX = 16383  # cut-outs are in that format
 
 
 def split_names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, ...]:
@@ -102,7 +102,8 @@ def parse_qualities(
 )  # fmt: skip
 @click.option("--ssimulacra2", is_flag=True, help="Measure SSIMULACRA 2 too, which is slow.")
 @click.option(
-    "--crop", "crop_px", type=click.IntRange(0, WEBP_MAX_SIDE_PX), default=256, show_default=True,
+    "--crop", "crop_px", type=click.IntRange(0, FORMAT_MAX_SIDE_PX["WEBP"]),  # which they are in
+    default=256, show_default=True,
     help="Side in pixels of the cut-outs to look at in the report; 0 for none.",
 )  # fmt: skip
 @click.option(

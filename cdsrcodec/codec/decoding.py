@@ -31,6 +31,7 @@ from cdsrcodec.layers.memory import one_memory_error
 from cdsrcodec.layers.precision import in_precision, resolve_precision
 from cdsrcodec.layers.tiling import OnStep
 from cdsrcodec.models.interface import LATENT_STRIDE, DecoderNetwork, hyper_size
+from cdsrcodec.models.registry import CodecEntry
 from cdsrcodec.models.stream_weights import codec_of_stream
 from cdsrcodec.sr.registry import UPSCALE, UpscalerEntry, upscaler_for
 
@@ -49,8 +50,12 @@ class Symbols(NamedTuple):
 
 
 @one_memory_error()
-def decode_symbols(data: bytes) -> Symbols:
+def decode_symbols(data: bytes, entry: CodecEntry | None = None) -> Symbols:
     """The exact part of decoding, on the CPU.
+
+    Args:
+        data: the stream.
+        entry: weights that it was made with; None for those that its tag stands for.
 
     Raises:
         FormatError, LimitError: not a stream that this reader takes.
@@ -60,7 +65,7 @@ def decode_symbols(data: bytes) -> Symbols:
     """
     stream = read_stream(data)
     header = stream.header
-    model = entropy_model(codec_of_stream(header))
+    model = entropy_model(entry or codec_of_stream(header))
     height, width = latent_size(header.height_px, header.width_px)
     size = hyper_size(height, width)
     reader = SymbolReader(stream.payload)

@@ -20,35 +20,21 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from cdsrcodec.codec import resolve_device
-from cdsrcodec.codec.analysis import analyse
+from cdsrcodec.codec.decoding import Symbols, decode_symbols
 from cdsrcodec.codec.encoding import PictureEncoder
-from cdsrcodec.codec.loading import decoder_network, entropy_model
-from cdsrcodec.codec.rounding import round_along, round_hyper
-from cdsrcodec.container import QUALITY_STEPS, quality_code_of
+from cdsrcodec.codec.loading import decoder_network
+from cdsrcodec.container import QUALITY_STEPS
 from cdsrcodec.evaluation.bd_rate import bd_rate_percent, make_curve
 from cdsrcodec.evaluation.metrics import psnr_rgb_db
-from cdsrcodec.evaluation.scripts import exit_code, require_qualities
+from cdsrcodec.evaluation.scripts import exit_code, print_table, require_qualities
 from cdsrcodec.models.registry import CODECS, CodecEntry
 from cdsrcodec.training.frozen_codecs import codec_of_weights
 from cdsrcodec.training.patches import ImageFolder, as_pixels, middles
 
 CROP_PX = 256
 COLUMNS = ("folder", "quality", "bpp", "psnr_rgb_db", "psnr_of_start_db")
-
-
-class Coded(NamedTuple):
-    """A crop at one quality.
-
-    Attributes:
-        stream_bytes: of the whole file.
-        y_hat_gained: (1, M, h, w), what its symbols stand for.
-    """
-
-    stream_bytes: int
-    y_hat_gained: Tensor
 
 
 class Means(NamedTuple):
@@ -75,56 +61,51 @@ def entry_of(folder: Path) -> CodecEntry:
     return CodecEntry(name, CODECS[name].model_ids["mse"], folder)
 
 
-def level_of(quality: float) -> float:
-    """0 for quality 1, in the format's steps."""
-    return quality_code_of(quality) / QUALITY_STEPS
+class Coded(NamedTuple):
+    """A crop at one quality: the bytes of the whole file, and its symbols."""
+
+    stream_bytes: int
+    symbols: Symbols
+
+
+def code(
+    entry: CodecEntry, crops: Sequence[NDArray[np.uint8]], quality: float, device: torch.device
+) -> list[Coded]:
+    """Code crops (H, W, 3) by the encoder in a folder, and decode the symbols again."""
+    encoders = (PictureEncoder(lambda _: entry, x, device, 0, (), None) for x in crops)
+    streams = [encoder.encode(quality) for encoder in encoders]
+    return [Coded(len(data), decode_symbols(data, entry)) for data in streams]
 
 
 @torch.inference_mode()
-def code(entry: CodecEntry, crop: NDArray[np.uint8], quality: float, device: torch.device) -> Coded:
-    """Code a crop (H, W, 3)."""
-    data = PictureEncoder(lambda _: entry, crop, device, 0, (), None).encode(quality)
-    # The stream's own decoder is the package's; the symbols are found once more.
-    y_gained, z = analyse(entry, crop, level_of(quality), device)
-    model = entropy_model(entry)
-    walk = model.prior.walk(round_hyper(model.prior, z), *y_gained.shape[2:])
-    round_along(model, walk, y_gained)
-    return Coded(len(data), walk.y_hat_gained())
-
-
-@torch.inference_mode()
-def paint(
-    entry: CodecEntry, coded: Coded, quality: float, device: torch.device
-) -> NDArray[np.uint8]:
-    """The picture (16 h, 16 w, 3) that a folder's decoder makes of what was coded."""
-    level = torch.tensor([level_of(quality)], device=device)
+def paint(entry: CodecEntry, symbols: Symbols, device: torch.device) -> NDArray[np.uint8]:
+    """The picture (16 h, 16 w, 3) that the decoder in a folder makes of symbols."""
     decoder = decoder_network(entry, device)
-    x_hat = decoder(decoder.dequantise(coded.y_hat_gained.to(device), level), level)
+    level = torch.tensor([symbols.header.quality_code / QUALITY_STEPS], device=device)
+    x_hat = decoder(decoder.dequantise(symbols.y_hat_gained.to(device), level), level)
     pixels: NDArray[np.uint8] = as_pixels(x_hat)[0]
     return pixels
 
 
 def measure(
-    start: CodecEntry,
     entry: CodecEntry,
     crops: Sequence[NDArray[np.uint8]],
-    quality: float,
+    coded: Sequence[Coded],
+    former: Sequence[Coded],
     device: torch.device,
 ) -> Means:
-    """The means over crops (H, W, 3) with sides that 16 divides."""
+    """The means over crops (H, W, 3) with sides that 16 divides, of their files and START's."""
     rows = []
-    for crop in crops:
-        former = code(start, crop, quality, device)
-        coded = former if entry == start else code(entry, crop, quality, device)
+    for crop, own, of_start in zip(crops, coded, former, strict=True):
         psnr_db, of_start_db = (
-            psnr_rgb_db(crop, paint(entry, which, quality, device)) for which in (coded, former)
+            psnr_rgb_db(crop, paint(entry, which.symbols, device)) for which in (own, of_start)
         )
-        rows.append((8 * coded.stream_bytes / crop[..., 0].size, psnr_db, of_start_db))
+        rows.append((8 * own.stream_bytes / crop[..., 0].size, psnr_db, of_start_db))
     return Means(*np.mean(rows, axis=0).tolist())
 
 
-def compare(args: argparse.Namespace) -> Iterator[str]:
-    """A line for each folder and quality of the arguments of `main`, and its BD-rate after them.
+def compare(args: argparse.Namespace) -> Iterator[tuple[str, ...]]:
+    """A row for each folder and quality of the arguments of `main`, and its BD-rate after them.
 
     Raises:
         TrainingError: a folder holds no weights of a codec.
@@ -132,24 +113,27 @@ def compare(args: argparse.Namespace) -> Iterator[str]:
         FileAccessError, InputImageError, LimitError: as of training.patches.ImageFolder.
     """
     device = resolve_device("auto")
-    entries = [entry_of(folder) for folder in (args.start, *args.folders)]
-    qualities = args.qualities or [q for q in CODECS[entries[0].name].qualities if q.is_integer()]
-    for entry in entries:
+    start, *others = (entry_of(folder) for folder in (args.start, *args.folders))
+    qualities = args.qualities or [q for q in CODECS[start.name].qualities if q.is_integer()]
+    for entry in (start, *others):
         require_qualities(entry.name, qualities)
     crops = middles(ImageFolder(args.photos, min_side_px=CROP_PX), args.count, CROP_PX)
+    former = {quality: code(start, crops, quality, device) for quality in qualities}
     anchor = None
-    for entry in entries:
+    for entry in (start, *others):
         points = []
         for quality in qualities:
-            points.append(measure(entries[0], entry, crops, quality, device))
-            figures = (f"{points[-1].bpp:.4f}", *(f"{value:.3f}" for value in points[-1][1:]))
-            yield "\t".join((str(entry.folder), f"{quality:g}", *figures)) + "\n"
+            coded = former[quality] if entry == start else code(entry, crops, quality, device)
+            points.append(measure(entry, crops, coded, former[quality], device))
+            bpp, *psnrs_db = points[-1]
+            figures = (f"{bpp:.4f}", *(f"{psnr_db:.3f}" for psnr_db in psnrs_db))
+            yield str(entry.folder), f"{quality:g}", *figures
         curve = make_curve(*zip(*(point[:2] for point in points), strict=True))
         if anchor is None:
             anchor = curve
         else:
             bd_rate = bd_rate_percent(anchor, curve)
-            yield f"{entry.folder}\tBD-rate against START\t{bd_rate:+.2f} %\n"
+            yield str(entry.folder), "BD-rate against START", f"{bd_rate:+.2f} %"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -165,14 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--qualities", type=float, nargs="+", help="[all whole ones]")
     parser.add_argument("--count", type=int, default=32, help="of crops [32]")
     args = parser.parse_args(argv)
-
-    def run() -> None:
-        sys.stdout.write("\t".join(COLUMNS) + "\n")
-        for line in compare(args):
-            sys.stdout.write(line)
-            sys.stdout.flush()
-
-    return exit_code(run)
+    return exit_code(lambda: print_table(COLUMNS, compare(args)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""What the modules share that are run by `python -m`: qualities, and how they end."""
+"""What the modules share that are run by `python -m`: what they print, and how they end."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 from cdsrcodec.errors import CdsrError, ModelError
-from cdsrcodec.models.registry import CODECS
+from cdsrcodec.models.registry import check_settings
 
 
 def exit_code(run: Callable[[], int | None]) -> int:
@@ -25,9 +26,17 @@ def require_qualities(codec: str, qualities: Iterable[float]) -> None:
     """Refuse what a codec of the registry cannot code at.
 
     Raises:
-        ModelError: one is below its lowest quality or above its highest.
+        ModelError: it has no such quality.
     """
-    low, high = CODECS[codec].qualities[0], CODECS[codec].qualities[-1]
     for quality in qualities:
-        if not low <= quality <= high:
-            raise ModelError(f"{codec} has no quality {quality:g}. hint: name {low:g} to {high:g}")
+        try:
+            check_settings(codec, quality=quality)
+        except ValueError as error:
+            raise ModelError(f"{codec}: {error}. hint: name other --qualities") from error
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Tab-separated lines on stdout, each as soon as it is known."""
+    for row in chain([columns], rows):
+        sys.stdout.write("\t".join(row) + "\n")
+        sys.stdout.flush()

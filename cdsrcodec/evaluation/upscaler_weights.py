@@ -27,7 +27,7 @@ from cdsrcodec.codec import resolve_device
 from cdsrcodec.codec.upscalers import new_upscaler
 from cdsrcodec.errors import TrainingError
 from cdsrcodec.evaluation.metrics import psnr_rgb_db
-from cdsrcodec.evaluation.scripts import exit_code, require_qualities
+from cdsrcodec.evaluation.scripts import exit_code, print_table, require_qualities
 from cdsrcodec.imageio.resampling import downscale, interpolate
 from cdsrcodec.models.registry import CDSR1
 from cdsrcodec.sr.enlargers import NETWORK_KEY
@@ -35,6 +35,7 @@ from cdsrcodec.sr.latent import CODEC_KEY
 from cdsrcodec.sr.registry import UPSCALE
 from cdsrcodec.training.adversarial import grid_loss
 from cdsrcodec.training.enlarger_recipe import load_trainable
+from cdsrcodec.training.finished_runs import BLOCKS_KEY
 from cdsrcodec.training.frozen_codecs import FrozenCodec, load_frozen
 from cdsrcodec.training.patches import ImageFolder, as_pixels, as_tensor, middles
 from cdsrcodec.training.storage import read_metadata
@@ -72,11 +73,11 @@ class Means(NamedTuple):
     grid_loss: float
     vgg: float | None
 
-    def __str__(self) -> str:
-        """Tab-separated, as the header line of `main` names them."""
+    def cells(self) -> tuple[str, ...]:
+        """Of a table."""
         vgg = "" if self.vgg is None else f"{self.vgg:.4f}"
-        values = (f"{self.psnr_rgb_db:.3f}", f"{self.gain_db:+.3f}", f"{self.grid_loss:.2e}", vgg)
-        return "\t".join((f"{self.quality:g}", *values))
+        figures = (f"{self.psnr_rgb_db:.3f}", f"{self.gain_db:+.3f}", f"{self.grid_loss:.2e}", vgg)
+        return f"{self.quality:g}", *figures
 
 
 def load_network(file: Path, codec: str, device: torch.device) -> Network:
@@ -95,9 +96,9 @@ def load_network(file: Path, codec: str, device: torch.device) -> Network:
     if NETWORK_KEY in stored:
         enlarger = load_trainable(stored[NETWORK_KEY], file).to(device).eval()
         return Network(lambda x, _: enlarger(x), reads_latent=False)
-    if stored.get(CODEC_KEY, codec) != codec or "blocks" not in stored:
+    if stored.get(CODEC_KEY, codec) != codec or BLOCKS_KEY not in stored:
         raise TrainingError(f"{file}: not weights of a 4x network for {codec}. hint: {hint}")
-    upscaler = new_upscaler(codec, int(stored["blocks"]))
+    upscaler = new_upscaler(codec, int(stored[BLOCKS_KEY]))
     load_upscaler(upscaler, file)
     upscaler.to(device).eval()
     return Network(lambda y_hat, level: upscaler(y_hat, level), reads_latent=True)
@@ -132,8 +133,8 @@ def measure(
     return Means(quality, psnr_db, gain_db, grid, None if features is None else vgg)
 
 
-def compare(args: argparse.Namespace) -> Iterator[str]:
-    """A line for each file and quality, of the arguments of `main`.
+def compare(args: argparse.Namespace) -> Iterator[tuple[str, ...]]:
+    """A row for each file and quality, of the arguments of `main`.
 
     Raises:
         TrainingError: a file cannot be read, or no network that compares features is there.
@@ -152,7 +153,7 @@ def compare(args: argparse.Namespace) -> Iterator[str]:
             means = measure(
                 network, crops, codec, quality=quality, features=features, device=device
             )
-            yield f"{file}\t{means}\n"
+            yield str(file), *means.cells()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -170,14 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--coded", action="store_true", help="networks of pixels get coded ones")
     parser.add_argument("--vgg", action="store_true", help="compare features of VGG-16, too")
     args = parser.parse_args(argv)
-
-    def run() -> None:
-        sys.stdout.write("file\tquality\tpsnr_rgb_db\tgain_db\tgrid_loss\tvgg\n")
-        for line in compare(args):
-            sys.stdout.write(line)
-            sys.stdout.flush()
-
-    return exit_code(run)
+    return exit_code(lambda: print_table(("file", *Means._fields), compare(args)))
 
 
 if __name__ == "__main__":

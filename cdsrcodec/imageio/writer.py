@@ -38,7 +38,7 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True},
 }
 # That of AVIF is what libavif agrees to read; it writes larger ones.
-_MAX_SIDE_PX = {"AVIF": 32_768, "JPEG": 65_500, "TGA": 65_535, "WEBP": 16_383}
+FORMAT_MAX_SIDE_PX = {"AVIF": 32_768, "JPEG": 65_500, "TGA": 65_535, "WEBP": 16_383}
 # Pillow writes 32-bit BMP files too, whose fourth byte many programs take as padding.
 _WITHOUT_ALPHA = {"BMP", "JPEG", "PPM"}
 _COLOUR_ONLY = {"PPM", "QOI"}
@@ -108,7 +108,7 @@ def check_size(target: Path, width_px: int, height_px: int) -> None:
         InputImageError: no format for this extension.
     """
     name = output_format(target)
-    max_side_px = _MAX_SIDE_PX.get(name)
+    max_side_px = FORMAT_MAX_SIDE_PX.get(name)
     if max_side_px is not None and max(width_px, height_px) > max_side_px:
         raise LimitError(
             f"{target}: {width_px}x{height_px} px, but {name} holds at most "

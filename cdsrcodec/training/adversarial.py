@@ -132,11 +132,9 @@ class AdversarialObjective(nn.Module):
         adversarial = self._adversarial(real.detach(), seen_sr)
         judgement = self._cross_entropy(real, fake)
         error = x_sr - x_hr
-        content = self.weights.pixels * error.abs().mean()
-        content = content + GRID_WEIGHT * grid_loss(error)
+        content = self.weights.pixels * error.abs().mean() + GRID_WEIGHT * grid_loss(error)
         if self.features is not None:
-            distance = self.features.distance(seen_sr, seen_hr)
-            content = content + self.weights.features * distance
+            content = content + self.weights.features * self.features.distance(seen_sr, seen_hr)
         loss = content + self.weights.adversarial * adversarial + judgement
         metrics = {
             "psnr_rgb_db": -10 * error.detach().square().mean((1, 2, 3)).log10().mean(),

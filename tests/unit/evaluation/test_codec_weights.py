@@ -82,4 +82,6 @@ def test_what_cannot_be_compared_ends_in_one_line(
     assert capsys.readouterr().err.startswith(f"error: {tmp_path}: no weights of a codec")
     arguments = [str(photos), str(START), str(START), "--qualities", "0.5"]
     assert codec_weights.main(arguments) == 5
-    assert capsys.readouterr().err.startswith("error: cdsr1 has no quality 0.5. hint: ")
+    assert capsys.readouterr().err.startswith(
+        "error: cdsr1: quality must be 1 to 8, not 0.5. hint: "
+    )

@@ -90,4 +90,4 @@ def test_a_quality_that_the_codec_lacks_is_an_error(
     photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert upscaler_weights.main([str(photos), str(LATENT), "--qualities", "9"]) == 5
-    assert "cdsr1 has no quality 9. hint: name 1 to 8" in capsys.readouterr().err
+    assert "cdsr1: quality must be 1 to 8, not 9.0. hint: " in capsys.readouterr().err
