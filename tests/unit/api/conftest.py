@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import cdsrcodec
-import cdsrcodec.pillow  # which makes Pillow save them
 
 ROOT = Path(__file__).resolve().parents[3]
 CAT = ROOT / "sample_images" / "cat.png"

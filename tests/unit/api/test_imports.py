@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import cdsrcodec
-import cdsrcodec.pillow  # which makes Pillow save them
 
 ROOT = Path(__file__).resolve().parents[3]
 
