@@ -1,10 +1,10 @@
-"""The committed results of a version: measures them, and writes their pages and the README's table.
+"""The committed results: measures them, and writes their page and the README's table.
 
     python -m cdsrcodec.evaluation.results --kodak KODAK --clic CLIC --published CURVES.json -j 2
 
 To be run in the source tree. Each benchmark leaves rows.csv, summary.json and rd.png in
-docs/results/v<version>/NAME. Without folders nothing is measured, and the pages are written from
-what is committed.
+docs/results/quality/NAME, in the place of those of an earlier version. Without folders nothing is
+measured, and the page is written from what is committed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import Image
 
@@ -36,8 +36,8 @@ from cdsrcodec.evaluation.tables import quality_page, readme_table
 from cdsrcodec.imageio.folders import make_folder
 from cdsrcodec.imageio.writer import write_bytes
 
-PAGE_FILE, PLOT_FILE, REPORT_PLOT_FILE = "quality.md", "rd.png", "rd-psnr_rgb_db.png"
-README_FILE, RESULTS_FOLDER = "README.md", "docs/results"
+PAGE_FILE, PLOT_FILE, REPORT_PLOT_FILE = "README.md", "rd.png", "rd-psnr_rgb_db.png"
+README_FILE, RESULTS_FOLDER = "README.md", "docs/results/quality"
 PLOT_COLOURS = 64
 COMMITTED_DIGITS = 6
 PROGRESS_S = 30
@@ -50,7 +50,7 @@ Summaries = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One of the benchmarks of a version; `source` is the option that names its pictures."""
+    """One of the benchmarks; `source` is the option that names its pictures."""
 
     name: str
     source: str
@@ -153,32 +153,20 @@ def shrink_plot(png: bytes) -> bytes:
     return file.getvalue()
 
 
-class Version(NamedTuple):
-    """Committed results: the folder v<number> and its summaries."""
-
-    number: str
-    folder: Path
-    summaries: Summaries
-
-
-def newest_results(results: Path) -> Version:
-    """The results of the latest version that has any.
+def committed_summaries(results: Path) -> Summaries:
+    """What was measured last, in the order of the benchmarks.
 
     Args:
-        results: the folder docs/results.
+        results: the folder docs/results/quality.
 
     Raises:
-        CdsrError: there are none.
+        CdsrError: there is nothing.
     """
-    folders = {path.parent.parent for path in results.glob(f"v*/*/{SUMMARY_FILE}")}
-    if not folders:
+    paths = {path.parent.name: path for path in sorted(results.glob(f"*/{SUMMARY_FILE}"))}
+    names = [benchmark.name for benchmark in BENCHMARKS if benchmark.name in paths]
+    if not names:
         raise CdsrError(f"{results}: no results. hint: measure them with --kodak and --clic")
-    folder = max(folders, key=lambda path: [int(part) for part in path.name[1:].split(".")])
-    paths = sorted(folder.glob(f"*/{SUMMARY_FILE}"))
-    summaries = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-    order = [b.name for b in BENCHMARKS]
-    names = sorted(summaries, key=lambda name: order.index(name) if name in order else len(order))
-    return Version(folder.name[1:], folder, {name: summaries[name] for name in names})
+    return {name: json.loads(paths[name].read_text(encoding="utf-8")) for name in names}
 
 
 def with_table(readme: str, table: str) -> str:
@@ -195,17 +183,16 @@ def with_table(readme: str, table: str) -> str:
 
 
 def write_pages(project: Path) -> None:
-    """Write the page of the newest results, and the README's table, in a source tree.
+    """Write the page of the committed results, and the README's table, in a source tree.
 
     Raises:
-        CdsrError: as newest_results and with_table, or a file cannot be written.
+        CdsrError: as committed_summaries and with_table, or a file cannot be written.
     """
-    readme = project / README_FILE
-    version = newest_results(project / RESULTS_FOLDER)
-    page = quality_page(version.number, version.summaries)
-    write_bytes(page.encode(), version.folder / PAGE_FILE)
-    link = f"{RESULTS_FOLDER}/{version.folder.name}/{PAGE_FILE}"
-    text = with_table(readme.read_text(encoding="utf-8"), readme_table(version.summaries, link))
+    readme, results = project / README_FILE, project / RESULTS_FOLDER
+    summaries = committed_summaries(results)
+    write_bytes(quality_page(summaries).encode(), results / PAGE_FILE)
+    table = readme_table(summaries, f"{RESULTS_FOLDER}/{PAGE_FILE}")
+    text = with_table(readme.read_text(encoding="utf-8"), table)
     write_bytes(text.encode(), readme)
 
 
@@ -246,7 +233,7 @@ def main(argv: Sequence[str] | None = None, benchmarks: Sequence[Benchmark] = BE
                 published=args.published,
                 jobs=args.jobs,
             )
-            folder = args.project / RESULTS_FOLDER / f"v{version}" / benchmark.name
+            folder = args.project / RESULTS_FOLDER / benchmark.name
             make_folder(folder)
             for name, data in files.items():
                 write_bytes(data, folder / name)

@@ -117,10 +117,10 @@ def _mean(point: Mapping[str, Any], name: str) -> float | None:
     return None if spread is None else spread["mean"]
 
 
-def quality_page(version: str, summaries: Mapping[str, Summary]) -> str:
-    """The page of a version: for each benchmark its curves, deltas, crossovers and time."""
+def quality_page(summaries: Mapping[str, Summary]) -> str:
+    """The page of the results: for each benchmark its curves, deltas, crossovers and time."""
     lines = [
-        f"# Quality of version {version}",
+        "# Quality",
         "",
         "Written by `python -m cdsrcodec.evaluation.results` from the tables beside it; with the "
         "folders of the pictures it measures them as well ([bench.md](../../bench.md)). PSNR is of "
@@ -129,7 +129,8 @@ def quality_page(version: str, summaries: Mapping[str, Summary]) -> str:
     ]
     for name, summary in summaries.items():
         lines += [f"## {_title(name, summary)}", "", f"![Curves]({name}/rd.png)", ""]
-        lines += [f"[Rows of each picture]({name}/rows.csv), "
+        lines += [f"Measured with version {summary['version']}: "
+                  f"[rows of each picture]({name}/rows.csv), "
                   f"[summary with settings and weights]({name}/summary.json).", ""]  # fmt: skip
         lines += [*_means(summary), "", *_delta_table(summary), ""]
         if notes := [*_notes(summary)]:

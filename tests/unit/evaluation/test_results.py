@@ -27,7 +27,8 @@ from cdsrcodec.evaluation.tables import quality_page, readme_table
 from cdsrcodec.models.registry import codec_named
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMITTED = results.newest_results(ROOT / "docs" / "results")
+FOLDER = ROOT / results.RESULTS_FOLDER
+COMMITTED = results.committed_summaries(FOLDER)
 TEXTS = {"image", "codec", "enlarger", "view"}
 SMALL = (
     Benchmark("kodak", "kodak", "native", ("cdsr1", "jpeg"), "jpeg", {"cdsr1": (1, 4, 8)}),
@@ -55,20 +56,18 @@ def png(width_px: int, height_px: int) -> bytes:
 
 def test_the_table_of_the_readme_is_that_of_the_committed_results() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    link = f"docs/results/v{COMMITTED.number}/{results.PAGE_FILE}"
     table = readme.split(README_BEGIN)[1].split(README_END)[0].strip("\n")
-    assert table == readme_table(COMMITTED.summaries, link).strip("\n")
+    assert table == readme_table(COMMITTED, "docs/results/quality/README.md").strip("\n")
 
 
 def test_the_page_of_the_committed_results_is_theirs() -> None:
-    page = (COMMITTED.folder / results.PAGE_FILE).read_text(encoding="utf-8")
-    assert page == quality_page(COMMITTED.number, COMMITTED.summaries)
+    assert (FOLDER / results.PAGE_FILE).read_text(encoding="utf-8") == quality_page(COMMITTED)
 
 
-@pytest.mark.parametrize("name", COMMITTED.summaries)
+@pytest.mark.parametrize("name", COMMITTED)
 def test_the_committed_curves_are_the_means_of_the_committed_rows(name: str) -> None:
-    methods = summarise(read_rows(COMMITTED.folder / name / ROWS_FILE))
-    told = COMMITTED.summaries[name]["methods"]
+    methods = summarise(read_rows(FOLDER / name / ROWS_FILE))
+    told = COMMITTED[name]["methods"]
     assert [method.name for method in methods] == [method["name"] for method in told]
     for method, entry in zip(methods, told, strict=True):
         for point, expected in zip(method.points, entry["points"], strict=True):
@@ -78,15 +77,14 @@ def test_the_committed_curves_are_the_means_of_the_committed_rows(name: str) -> 
                 assert mean == (None if known is None else pytest.approx(known, rel=1e-5))
 
 
-@pytest.mark.parametrize("name", COMMITTED.summaries)
+@pytest.mark.parametrize("name", COMMITTED)
 def test_results_of_this_version_are_of_the_weights_that_it_ships(name: str) -> None:
-    summary = COMMITTED.summaries[name]
-    assert summary["version"] == COMMITTED.number
+    summary = COMMITTED[name]
     shipped = {
         path.name: file_sha256(path)
         for path in codec_named("cdsr1").folder.glob("*.safetensors")
     }  # fmt: skip
-    recorded = dict(summary["codecs"]["cdsr1"].get("weights", {}))  # 0.2.0 recorded none
+    recorded = dict(summary["codecs"]["cdsr1"]["weights"])
     used = {entry["enlarger"]: entry["weights"] for entry in summary.get("enlargers", [])}
     recorded |= {"latent.safetensors": used["latent"]} if "latent" in used else {}
     assert summary["version"] != cdsrcodec.__version__ or recorded.items() <= shipped.items()
@@ -122,11 +120,12 @@ def test_one_command_measures_and_writes_tables_page_and_readme(
     curves.write_text(json.dumps({"codecs": {"vtm": curve}}))
     pictures = str(folders / "pictures")
     assert call("--kodak", pictures, "--published", str(curves)) == 0
-    version = folders / "docs" / "results" / "v9.8.7"
-    assert {path.name for path in version.rglob("*")} == {
-        "kodak", "quality.md", "rows.csv", "summary.json", "rd.png",
+    committed = folders / results.RESULTS_FOLDER
+    assert {path.name for path in committed.rglob("*")} == {
+        "kodak", "README.md", "rows.csv", "summary.json", "rd.png",
     }  # fmt: skip
-    assert len(read_rows(version / "kodak" / ROWS_FILE)) == 3 + 8
+    assert len(read_rows(committed / "kodak" / ROWS_FILE)) == 3 + 8
+    assert "Measured with version 9.8.7: " in (committed / results.PAGE_FILE).read_text()
     readme = (folders / "README.md").read_text()
     assert readme.startswith(f"# x\n\n{README_BEGIN}\nBytes at equal PSNR")
     assert readme.endswith(f"{README_END}\nrest\n")
@@ -140,18 +139,19 @@ def test_one_command_measures_and_writes_tables_page_and_readme(
 def test_without_folders_it_writes_from_what_is_committed(
     folders: Path, call: Callable[..., int]
 ) -> None:
-    for version, task in (("v0.9.0", "lr4"), ("v0.10.0", "native")):
-        folder = folders / "docs" / "results" / version / "kodak"
-        folder.mkdir(parents=True)
+    committed = folders / results.RESULTS_FOLDER
+    for name, task in (("clic-lr4", "lr4"), ("kodak", "native"), ("former", "native")):
+        (committed / name).mkdir(parents=True)
         method = {"name": "cdsr1", "codec": "cdsr1", "enlarger": "", "points": []}
-        summary = {"task": task, "pictures": [], "methods": [method], "deltas": []}
-        text = json.dumps({**summary, "crossovers": [], "timing": None})
-        (folder / "summary.json").write_text(text)
+        summary = {"version": "9.8.6", "task": task, "pictures": [], "methods": [method]}
+        text = json.dumps({**summary, "deltas": [], "crossovers": [], "timing": None})
+        (committed / name / "summary.json").write_text(text)
     assert call() == 0
-    assert "docs/results/v0.10.0/quality.md" in (folders / "README.md").read_text()
-    results_folder = folders / "docs" / "results"
-    assert (results_folder / "v0.10.0" / "quality.md").is_file()
-    assert not (results_folder / "v0.9.0" / "quality.md").exists()
+    assert "docs/results/quality/README.md" in (folders / "README.md").read_text()
+    page = (committed / results.PAGE_FILE).read_text()
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## Kodak, 0 pictures at their size", "## CLIC, 0 pictures reduced by 4",
+    ]  # fmt: skip
 
 
 def test_what_cannot_be_measured_or_written_is_an_error(
