@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         verify_file,
     )
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"
 
 __all__ = [
     "CdsrError",
