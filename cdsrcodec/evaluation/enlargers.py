@@ -1,6 +1,6 @@
 """The table of all enlargers, of finished reports of `cdsrcodec bench --task sr4`.
 
-    python -m cdsrcodec.evaluation.enlargers REPORT... -o docs/results/enlargers.md
+    python -m cdsrcodec.evaluation.enlargers REPORT... -o docs/results/enlargers/table.md
 
 For each quality of the first codec every method with mean and standard deviation over the pictures,
 then what was never coded, then the Bjontegaard deltas against one method.
