@@ -47,8 +47,10 @@ def test_a_trial_is_a_search_with_the_codec(picture: Callable[..., Picture]) -> 
     trial = try_target("a.png", x, 8 * (smallest + 20) / pixels)
     assert trial.target_bytes == smallest + 20
     assert trial.stream_bytes is not None
-    assert smallest <= trial.stream_bytes <= smallest + 20
-    assert try_target("a.png", x, 8 * (smallest - 1) / pixels).stream_bytes is None
+    assert trial.stream_bytes <= smallest + 20
+    # So few bytes hold no more than a header, and of pictures as small as this one the file of
+    # quality 1 need not be the smallest.
+    assert try_target("a.png", x, 8 * 25 / pixels).stream_bytes is None
     assert try_target("a.png", x, 16 * largest / pixels) == ("a.png", 2 * largest, largest, 8.0)
 
 
