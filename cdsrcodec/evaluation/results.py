@@ -162,11 +162,11 @@ def committed_summaries(results: Path) -> Summaries:
     Raises:
         CdsrError: there is nothing.
     """
-    paths = {path.parent.name: path for path in sorted(results.glob(f"*/{SUMMARY_FILE}"))}
-    names = [benchmark.name for benchmark in BENCHMARKS if benchmark.name in paths]
-    if not names:
+    paths = {benchmark.name: results / benchmark.name / SUMMARY_FILE for benchmark in BENCHMARKS}
+    there = {name: path for name, path in paths.items() if path.exists()}
+    if not there:
         raise CdsrError(f"{results}: no results. hint: measure them with --kodak and --clic")
-    return {name: json.loads(paths[name].read_text(encoding="utf-8")) for name in names}
+    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in there.items()}
 
 
 def with_table(readme: str, table: str) -> str:

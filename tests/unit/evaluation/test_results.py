@@ -64,6 +64,11 @@ def test_the_page_of_the_committed_results_is_theirs() -> None:
     assert (FOLDER / results.PAGE_FILE).read_text(encoding="utf-8") == quality_page(COMMITTED)
 
 
+def test_the_committed_results_are_of_one_version() -> None:
+    assert set(COMMITTED) == {benchmark.name for benchmark in results.BENCHMARKS}
+    assert len({summary["version"] for summary in COMMITTED.values()}) == 1
+
+
 @pytest.mark.parametrize("name", COMMITTED)
 def test_the_committed_curves_are_the_means_of_the_committed_rows(name: str) -> None:
     methods = summarise(read_rows(FOLDER / name / ROWS_FILE))
